@@ -1,0 +1,45 @@
+# The two commands are `make site` and `make test`; the rest are their parts.
+#   make site ARGS="--check --diff"        arguments go to ansible-playbook
+#   make test                              everything that this machine can run
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+VENV ?= .venv
+DEV_VENV ?= .venv-dev
+ARGS ?=
+# Ansible ignores an ansible.cfg in a world-writable directory; naming it keeps plugins found.
+export ANSIBLE_CONFIG ?= $(CURDIR)/ansible.cfg
+
+.PHONY: help site test test-full lint unit molecule requirements venv dev clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-22s %s\n", $$1, $$2 }'
+
+site: venv ## take the machines of the inventory (by default this one) to a verdict
+	@$(VENV)/bin/ansible-playbook site.yml $(ARGS)
+
+test: dev ## run every layer of tests that this machine can run
+	@$(DEV_VENV)/bin/python tools/test
+
+test-full: dev ## the same, then the unit tests on the newest ansible-core
+	@$(DEV_VENV)/bin/python tools/test --newest
+
+lint: dev ## ruff, mypy and ansible-lint
+	@$(DEV_VENV)/bin/python tools/test ruff format mypy ansible-lint
+
+unit: dev ## pytest, without a container
+	@$(DEV_VENV)/bin/python tools/test unit
+
+molecule: dev ## three systemd nodes over SSH
+	@$(DEV_VENV)/bin/python tools/test molecule
+
+requirements: dev ## recompile the hash-locked requirements from their .in files
+	@PATH="$(DEV_VENV)/bin:$$PATH" tools/compile-requirements
+
+venv:
+	@TORCHNODE_VENV="$(VENV)" tools/bootstrap runtime
+
+dev:
+	@TORCHNODE_VENV="$(DEV_VENV)" tools/bootstrap dev
+
+clean: ## remove the environments and caches, never reports
+	rm -rf .venv .venv-* .cache .ansible .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,125 @@
+"""The controller's half of node_run: who holds a lock, whether they live, and what to record."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+_PROJECT = Path(__file__).resolve().parent.parent
+if str(_PROJECT / "module_utils") not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(str(_PROJECT / "module_utils"))
+
+from ansible.module_utils.torchnode import controller, records
+from ansible.module_utils.torchnode.model import Facts, Stack, from_data
+from ansible.module_utils.torchnode.outcome import Outcome, Verdict, verdict, worst
+
+#: The registered results whose outcomes make the verdict, in the order of the stages.
+_RESULTS = ("_survey", "_resolved", "_applied", "_verified", "_burned")
+_LOOK_SECONDS = 2.0
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is untyped here
+    """See library/node_run.py for the documentation."""
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Wait for the lock, or record the verdict and fail when it is no good one."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        try:
+            run = controller.current_run()
+        except controller.NoRun as error:
+            return dict(result, failed=True, msg=str(error))
+        if self._task.args.get("state") == "begun":
+            return dict(result, **self._begin(run, variables))
+        return dict(result, **self._end(run, variables))
+
+    def _begin(self, run: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        deadline = time.monotonic() + float(self._task.args.get("wait_seconds", 600))
+        dead: list[str] = []
+        named = False
+        while True:
+            answer: dict[str, Any] = self._execute_module(
+                module_name="node_run",
+                module_args=dict(self._task.args, run=run, dead=dead),
+                task_vars=variables,
+            )
+            if answer.get("failed") or answer.get("taken") or "holder" not in answer:
+                return answer
+            holder = answer["holder"] or {}
+            if self._task.args.get("take") or controller.controller_is_gone(holder):
+                dead.append(str(holder.get("run")))
+                continue
+            if not named:
+                self._say(variables, f"waits for {_holder(holder)}")
+                named = True
+            if time.monotonic() >= deadline:
+                return dict(answer, failed=True, msg=_held(holder))
+            time.sleep(_LOOK_SECONDS)
+
+    def _end(self, run: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        outcomes = _outcomes(variables)
+        record = _record(run, variables, outcomes, float(self._task.args.get("days", 7)))
+        answer: dict[str, Any] = self._execute_module(
+            module_name="node_run",
+            module_args=dict(self._task.args, run=run, record=record),
+            task_vars=variables,
+        )
+        if answer.get("failed") or "torchnode" not in answer:
+            return answer
+        answer["torchnode"].update(verdict=record["verdict"], scope=record["scope"], outcomes=[])
+        answer["msg"] = f"{record['verdict']} ({record['scope']}) {record['reason']}".strip()
+        # Where a task failed, that task has said so; a verdict that no task stands for fails here.
+        said = any((variables.get(name) or {}).get("failed") for name in _RESULTS)
+        bad = record["verdict"] in (Verdict.UNKNOWN.value, Verdict.FAILED.value)
+        answer["failed"] = bad and not said
+        return answer
+
+    def _say(self, variables: dict[str, Any], text: str) -> None:
+        Display().display(f"{variables.get('inventory_hostname')}: {text}")
+
+
+def _holder(holder: dict[str, Any]) -> str:
+    owner = holder.get("controller") or {}
+    until = records.timestamp(float(holder.get("expires", 0)))
+    return (
+        f"run {holder.get('run')} of pid {owner.get('pid')} on {owner.get('host')}, "
+        f"which holds this node until {until} at the latest"
+    )
+
+
+def _held(holder: dict[str, Any]) -> str:
+    return (
+        f"the node's lock: found {_holder(holder)}; expected it to be released in time. Wait for that "
+        "run, or if it certainly is dead run again with -e torchnode_take_lock=true."
+    )
+
+
+def _outcomes(variables: dict[str, Any]) -> list[Outcome]:
+    results = [variables.get(name) or {} for name in _RESULTS]
+    found = [o for r in results for o in (r.get("torchnode") or {}).get("outcomes") or []]
+    return [Outcome.from_dict(dict(outcome)) for outcome in found]
+
+
+def _record(
+    run: dict[str, Any], variables: dict[str, Any], outcomes: list[Outcome], days: float
+) -> dict[str, Any]:
+    facts = from_data(Facts, variables["_survey"]["torchnode"]["facts"])
+    stack = from_data(Stack, variables["_torchnode_stack"])
+    of, now = records.identity(facts, stack), time.time()
+    first = worst(outcomes)
+    bad = first is not None and first.remedy
+    return {
+        "run": run["id"],
+        "verdict": verdict(outcomes, run["requested"]).value,
+        "scope": records.scope(outcomes, run["requested"]),
+        "reason": f"{first.id}: {first.observed}" if first and bad else "",
+        "expires": records.timestamp(now + days * 86400),
+        "had": records.had(facts),
+        "burn_in": records.burn_in_part(outcomes, facts.record, of, now, days),
+        "outcomes": [outcome.as_dict() for outcome in outcomes],
+    }

@@ -1,0 +1,181 @@
+"""Journal the report of a run from its start, and end it with one table."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: torchnode_report
+type: aggregate
+short_description: Journal torchnode's report and print the final table
+description:
+  - Puts every host of the run into C(reports/<run>/fleet.json) as UNKNOWN before the first task, and
+    rewrites the file with each result, so that it tells the truth after Ctrl-C, an unreachable node,
+    C(--limit), all hosts failed, and a killed controller.
+  - Gives the run its identity, which node locks and records carry.
+  - Does nothing for plays that are not torchnode's.
+author: torchnode developers
+options:
+  folder:
+    description: Where the reports go. Empty means C(reports) in the project's folder.
+    type: str
+    default: ''
+    env:
+      - name: TORCHNODE_REPORTS
+    ini:
+      - section: torchnode
+        key: reports
+"""
+
+import atexit
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+from ansible import context
+from ansible.plugins.callback import CallbackBase
+
+_PROJECT = Path(__file__).resolve().parent.parent
+if str(_PROJECT / "module_utils") not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(str(_PROJECT / "module_utils"))
+
+from ansible.module_utils.torchnode import controller, journal, report
+from ansible.module_utils.torchnode.outcome import PROVING_STAGES
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core is untyped here
+    """Aggregates results of plays that carry ``_torchnode_stage``."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "torchnode_report"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._journal: journal.Journal | None = None
+        self._stage: str | None = None
+        self._started: dict[tuple[str, str], float] = {}
+        self._pid = os.getpid()
+
+    # ---- beginning ----------------------------------------------------------------------------
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        """Open the journal when the playbook has a stage of torchnode."""
+        requested = _requested(playbook)
+        if not requested:
+            return
+        folder = Path(self.get_option("folder") or _PROJECT / "reports").absolute()
+        try:
+            run = controller.start_run(controller.new_run_name(), requested)
+            run.update(playbook=Path(playbook._file_name).name, check=_check_mode())
+            self._journal = journal.Journal(folder, run)
+        except OSError as error:
+            self._display.error(
+                f"The report cannot be written: {error}. Set TORCHNODE_REPORTS to a folder that you "
+                "may write; nothing was changed."
+            )
+            controller.refuse_run(f"the report folder {folder} cannot be written")
+            return
+        atexit.register(self._at_exit)
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Put every host that the play may touch into the report, as UNKNOWN."""
+        self._stage = play.get_vars().get("_torchnode_stage")
+        if self._journal is None or self._stage is None:
+            return
+        for host in play.get_variable_manager()._inventory.get_hosts(play.hosts):
+            self._journal.node(host.get_name())
+        self._journal.write(force=True)
+
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        """Remember when a task began on a host."""
+        self._started[(host.get_name(), task._uuid)] = time.monotonic()
+
+    # ---- results ------------------------------------------------------------------------------
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """A task succeeded."""
+        self._collect(result, failed=False)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """A task failed."""
+        self._collect(result, failed=True)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """A host did not answer."""
+        node = self._node(result)
+        if node is not None and self._journal is not None and self._stage is not None:
+            node.unreachable(self._stage, journal.message_of(result._result))
+            self._journal.write()
+
+    def _collect(self, result: Any, failed: bool) -> None:
+        node = self._node(result)
+        if node is None or self._journal is None or self._stage is None:
+            return
+        returned = result._result.get("torchnode")
+        if isinstance(returned, dict):
+            node.add(self._stage, returned)
+        elif failed:
+            node.fail(self._stage, result._task.get_name(), journal.message_of(result._result))
+        if isinstance(returned, dict) or failed:
+            self._journal.write()
+
+    def _node(self, result: Any) -> report.NodeReport | None:
+        if self._journal is None or self._stage is None:
+            return None
+        name = result._host.get_name()
+        node = self._journal.node(name)
+        began = self._started.pop((name, result._task._uuid), None)
+        if began is not None:
+            node.took(self._stage, time.monotonic() - began)
+        return node
+
+    # ---- end ----------------------------------------------------------------------------------
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """The playbook ended by itself: final verdicts, one table, and where the report is."""
+        if self._journal is not None:
+            self._show(self._journal.finish())
+
+    def _at_exit(self) -> None:
+        """Ctrl-C and errors skip the statistics; forked workers inherit this and must not act."""
+        if self._journal is None or self._journal.status != "running" or os.getpid() != self._pid:
+            return
+        self._show(self._journal.interrupt())
+
+    def _show(self, content: dict[str, Any]) -> None:
+        if self._journal is None:
+            return
+        width = shutil.get_terminal_size((100, 24)).columns
+        self._display.banner("NODES")
+        self._display.display(report.table(content, width))
+        if self._journal.status == "interrupted":
+            self._display.display("The run was interrupted: what was not proven is UNKNOWN.")
+        self._display.display(f"\nreport: {self._journal.path}")
+
+
+def _check_mode() -> bool:
+    return bool(context.CLIARGS.get("check", False))
+
+
+def _requested(playbook: Any) -> list[str]:
+    """The stages that this playbook runs with the tags that were given, in order."""
+    only = set(context.CLIARGS.get("tags") or ["all"])
+    skip = set(context.CLIARGS.get("skip_tags") or [])
+    stages: list[str] = []
+    for play in playbook.get_plays():
+        stage = play.get_vars().get("_torchnode_stage")
+        if stage and stage not in stages and _selected(set(play.tags), only, skip):
+            stages.append(stage)
+    if _check_mode():
+        proving = {stage.value for stage in PROVING_STAGES}
+        stages = [stage for stage in stages if stage not in proving]
+    return stages
+
+
+def _selected(tags: set[str], only: set[str], skip: set[str]) -> bool:
+    """Whether --tags and --skip-tags leave a play of these tags in the run."""
+    if tags & skip:
+        return False
+    return bool(only & {"all", "tagged"} or "always" in tags or tags & only)

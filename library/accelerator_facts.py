@@ -1,0 +1,96 @@
+#!/usr/bin/python
+"""Survey of one node, in one call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: accelerator_facts
+short_description: Survey a node's accelerators and the software that drives them
+description:
+  - Reads what accelerators a machine has and what is installed for them, in one call.
+  - Needs no driver, no root and no Python package; Python 3.9 or later on the node.
+  - Where NVIDIA's driver answers and C(nvidia-ml-py) is importable from the current stack, the
+    adopted interpreter or the node's Python, NVML adds memory, UUID and exact names.
+  - Reads real state every time and changes nothing.
+options:
+  prefix:
+    description:
+      - The folder that holds torchnode's stacks and records on this node.
+      - Empty means C(/opt/torchnode) for root and C(~/.local/share/torchnode) (or below
+        E(XDG_DATA_HOME)) for any other user.
+    type: str
+    default: ''
+  python:
+    description: An existing environment's interpreter to adopt; asked for C(nvidia-ml-py) first.
+    type: str
+    default: ''
+  check_hashes:
+    description: Compare every file of the current stack with its recorded SHA-256 too.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+author: torchnode developers
+"""
+
+EXAMPLES = r"""
+- name: Survey the node
+  accelerator_facts:
+  register: survey
+
+- name: Show the accelerators
+  ansible.builtin.debug:
+    msg: "{{ survey.torchnode.facts.accelerators | map(attribute='model') }}"
+"""
+
+RETURN = r"""
+torchnode:
+  description: The survey stage's result.
+  returned: success
+  type: dict
+  contains:
+    stage:
+      description: Always C(survey).
+      type: str
+    facts:
+      description: System, user, accelerators, drivers, Pythons, toolkits, cuDNN, holds, the
+        current stack with its damage, device users and the last record.
+      type: dict
+    outcomes:
+      description: One outcome, C(survey.facts).
+      type: list
+      elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible.module_utils.torchnode.model import as_data
+from ansible.module_utils.torchnode.node import Node
+from ansible.module_utils.torchnode.outcome import Outcome, Result
+from ansible.module_utils.torchnode.survey import survey
+
+
+def main() -> None:
+    """Parse, survey, exit."""
+    module = AnsibleModule(
+        argument_spec={
+            "prefix": {"type": "str", "default": ""},
+            "python": {"type": "str", "default": ""},
+            "check_hashes": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    facts = survey(Node(), given["prefix"], given["python"], given["check_hashes"])
+    seen = ", ".join(a.model for a in facts.accelerators) or "no accelerator"
+    outcome = Outcome("survey.facts", "survey", Result.PASS, observed=seen, required=False)
+    module.exit_json(
+        changed=False,
+        msg=seen,
+        torchnode={"stage": "survey", "facts": as_data(facts), "outcomes": [outcome.as_dict()]},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+#!/usr/bin/python
+"""Removal of what torchnode put on a node."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_remove
+short_description: Take out what torchnode put on a node, by its own manifest
+description:
+  - Removes the files, links and folders that C(<prefix>/manifest.json) lists, and nothing else.
+  - Folders go only when they are empty afterwards; those that hold something else are named.
+  - A node without a manifest is left as it is.
+options:
+  prefix:
+    description: The folder that holds the stacks; empty means this user's default.
+    type: str
+    default: ''
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+author: torchnode developers
+"""
+
+EXAMPLES = r"""
+- name: Remove torchnode's stacks and records
+  node_remove:
+"""
+
+RETURN = r"""
+removed:
+  description: What was taken out.
+  returned: success
+  type: list
+  elements: str
+kept:
+  description: Folders that hold something that is not torchnode's.
+  returned: success
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible.module_utils.torchnode import manifest
+from ansible.module_utils.torchnode.node import Node
+from ansible.module_utils.torchnode.survey import default_prefix
+from ansible.module_utils.torchnode.system import read_user
+
+
+def main() -> None:
+    """Parse, remove, exit."""
+    module = AnsibleModule(
+        argument_spec={"prefix": {"type": "str", "default": ""}}, supports_check_mode=True
+    )
+    node = Node()
+    prefix = module.params["prefix"] or default_prefix(read_user(node))
+    try:
+        removed, kept = manifest.remove(node, prefix, pretend=module.check_mode)
+    except (ValueError, KeyError, TypeError) as error:
+        path = manifest.path_of(prefix)
+        module.fail_json(msg="%s: found %r; expected torchnode's manifest." % (path, error))
+    except OSError as error:
+        module.fail_json(msg="%s; expected to be allowed to remove it. Become its owner." % error)
+    module.exit_json(
+        changed=bool(removed),
+        removed=removed,
+        kept=kept,
+        msg="%d removed, %d folders kept" % (len(removed), len(kept)),
+        diff={"before": "".join(p + "\n" for p in removed), "after": ""},
+    )
+
+
+if __name__ == "__main__":
+    main()

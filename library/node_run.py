@@ -1,0 +1,161 @@
+#!/usr/bin/python
+"""The beginning and the end of a run, on the node."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_run
+short_description: Lock a node for a run, and record the run's verdict on it
+description:
+  - O(state=begun) takes the node's lock for this run, waiting for a live holder and taking over a
+    dead one, and with O(invalidate) turns the local fact UNKNOWN.
+  - O(state=ended) folds the run's outcomes into the verdict, writes the record and the local fact,
+    and releases the lock.
+  - Writing these files never counts as a change of the node.
+  - An action plugin adds the run's identity and its outcomes; it fails when the report callback is
+    not loaded.
+options:
+  state:
+    description: Which end of the run.
+    type: str
+    choices: [begun, ended]
+    required: true
+  prefix:
+    description: The folder that holds the record and the lock.
+    type: path
+    required: true
+  days:
+    description: After how many days the verdict expires.
+    type: int
+    default: 7
+  invalidate:
+    description: Turn the local fact UNKNOWN, because changes follow.
+    type: bool
+    default: false
+  wait_seconds:
+    description: How long to wait for a live holder.
+    type: int
+    default: 600
+  lease_seconds:
+    description: After how long the lock counts as dead when its controller cannot be asked.
+    type: int
+    default: 3600
+  take:
+    description: Take the lock over from whoever holds it.
+    type: bool
+    default: false
+  run:
+    description: Set by the action plugin. The run's identity.
+    type: dict
+    default: {}
+  dead:
+    description: Set by the action plugin. Runs whose controller certainly is gone.
+    type: list
+    elements: str
+    default: []
+  record:
+    description: Set by the action plugin. The record to write, without its times.
+    type: dict
+    default: {}
+attributes:
+  action:
+    support: full
+  check_mode:
+    support: full
+author: torchnode developers
+"""
+
+EXAMPLES = r"""
+- name: Take the node's lock
+  node_run:
+    state: begun
+    prefix: /opt/torchnode
+    invalidate: true
+"""
+
+RETURN = r"""
+taken:
+  description: Whether this run holds the lock.
+  returned: when O(state=begun)
+  type: bool
+holder:
+  description: The other run that holds the lock, or that it was taken over from.
+  returned: when O(state=begun)
+  type: dict
+torchnode:
+  description: The report stage's verdict, scope and record.
+  returned: when O(state=ended)
+  type: dict
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible.module_utils.torchnode import node_files, records
+from ansible.module_utils.torchnode.node import Node
+from ansible.module_utils.torchnode.outcome import Verdict
+from ansible.module_utils.torchnode.system import read_user
+
+
+def begin(module: AnsibleModule, node: Node) -> None:
+    """Lock and invalidate."""
+    given, user = module.params, read_user(node)
+    if module.check_mode:
+        module.exit_json(changed=False, taken=True, holder=None)
+    node_files.prepare(node, given["prefix"], user)
+    mine = node_files.lease(given["run"], given["lease_seconds"])
+    taken, holder = node_files.take_lock(node, given["prefix"], mine, given["dead"], time.time())
+    if taken and given["invalidate"]:
+        run = given["run"]["id"]
+        reason = "run %s is changing this node" % run
+        node_files.write_fact(
+            user, records.fact(Verdict.UNKNOWN, "none", run, time.time(), given["days"], reason)
+        )
+    module.exit_json(changed=False, taken=taken, holder=holder)
+
+
+def end(module: AnsibleModule, node: Node) -> None:
+    """Record and release."""
+    given, user = module.params, read_user(node)
+    record = dict(given["record"], at=records.timestamp(time.time()))
+    if not module.check_mode:
+        node_files.prepare(node, given["prefix"], user)
+        node_files.write_record(given["prefix"], record)
+        fact = records.fact(
+            Verdict(record["verdict"]), record["scope"], record["run"], time.time(),
+            given["days"], record["reason"],
+        )  # fmt: skip
+        node_files.write_fact(user, fact)
+        node_files.release_lock(node, given["prefix"], record["run"])
+    module.exit_json(changed=False, torchnode={"stage": "report", "record": record})
+
+
+def main() -> None:
+    """Parse and do one end of the run."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "required": True, "choices": ["begun", "ended"]},
+            "prefix": {"type": "path", "required": True},
+            "days": {"type": "int", "default": 7},
+            "invalidate": {"type": "bool", "default": False},
+            "wait_seconds": {"type": "int", "default": 600},
+            "lease_seconds": {"type": "int", "default": 3600},
+            "take": {"type": "bool", "default": False},
+            "run": {"type": "dict", "default": {}},
+            "dead": {"type": "list", "elements": "str", "default": []},
+            "record": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        (begin if module.params["state"] == "begun" else end)(module, Node())
+    except OSError as error:
+        module.fail_json(
+            msg="prefix: found %s; expected a folder that this user may write. Set torchnode_prefix "
+            "to another folder, or become a user who may write there." % error
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+#!/usr/bin/python
+"""One node's torch environment, exactly as locked."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: python_stack
+short_description: Build, mend or activate a hash-locked torch environment
+description:
+  - Makes C(<prefix>/current) point to an environment with exactly the packages of a hash lock.
+  - An environment is built beside the current one under its own digest, checked (the exact local
+    version tag of torch, every package), and made current in one rename; the old one stays usable.
+  - A complete, undamaged environment with the same digest is activated without building.
+  - With C(--diff) the packages before and after are shown; C(--check) changes nothing.
+options:
+  prefix:
+    description: The folder that holds the stacks.
+    type: path
+    required: true
+  stack:
+    description: The stack as the C(resolve) action returned it.
+    type: dict
+    required: true
+  lock:
+    description: The lock's text, a requirements file with hashes.
+    type: str
+    required: true
+  uv:
+    description: The uv binary on this node.
+    type: path
+    required: true
+  index_url:
+    description: The package index; empty means the node's environment, its pip settings, or PyPI.
+    type: str
+    default: ''
+  extra_index_urls:
+    description: Further indexes.
+    type: list
+    elements: str
+    default: []
+  find_links:
+    description: Folders or pages with wheels.
+    type: list
+    elements: str
+    default: []
+  torch_index_url:
+    description:
+      - The folder of torch's own indexes; the build's tag is appended.
+      - Not asked when the build comes from PyPI or lies in a find-links folder.
+    type: str
+    default: https://download.pytorch.org/whl
+  proxy:
+    description: The proxy for HTTP and HTTPS. Credentials belong into the node's environment.
+    type: str
+    default: ''
+  ca_bundle:
+    description: A CA bundle on the node.
+    type: str
+    default: ''
+  offline:
+    description: Use find-links and the cache only.
+    type: bool
+    default: false
+  keep:
+    description: How many complete stacks to keep, the current one included.
+    type: int
+    default: 2
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+author: torchnode developers
+"""
+
+EXAMPLES = r"""
+- name: Build the resolved stack
+  python_stack:
+    prefix: /opt/torchnode
+    stack: "{{ _torchnode_stack }}"
+    lock: "{{ lookup('ansible.builtin.file', 'locks/' ~ _torchnode_stack.lock) }}"
+    uv: /opt/torchnode/uv/0.13.9/uv
+"""
+
+RETURN = r"""
+path:
+  description: The current stack's folder.
+  returned: success, outside check mode
+  type: str
+torchnode:
+  description: The apply stage's outcome, C(apply.python_stack).
+  returned: always
+  type: dict
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible.module_utils.torchnode import package_index, stack_apply
+from ansible.module_utils.torchnode.model import Stack, from_data
+from ansible.module_utils.torchnode.node import Node
+from ansible.module_utils.torchnode.outcome import Result
+from ansible.module_utils.torchnode.stack_builder import Order
+
+
+def main() -> None:
+    """Parse, build, exit."""
+    module = AnsibleModule(
+        argument_spec={
+            "prefix": {"type": "path", "required": True},
+            "stack": {"type": "dict", "required": True},
+            "lock": {"type": "str", "required": True},
+            "uv": {"type": "path", "required": True},
+            "index_url": {"type": "str", "default": ""},
+            "extra_index_urls": {"type": "list", "elements": "str", "default": []},
+            "find_links": {"type": "list", "elements": "str", "default": []},
+            "torch_index_url": {"type": "str", "default": "https://download.pytorch.org/whl"},
+            "proxy": {"type": "str", "default": ""},
+            "ca_bundle": {"type": "str", "default": ""},
+            "offline": {"type": "bool", "default": False},
+            "keep": {"type": "int", "default": 2},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    stack = from_data(Stack, given["stack"])
+    order = Order(given["prefix"], stack, given["lock"], given["uv"], given["keep"])
+    stated = package_index.Sources(
+        index_url=given["index_url"],
+        extra_index_urls=tuple(given["extra_index_urls"]),
+        find_links=tuple(given["find_links"]),
+        proxy=given["proxy"],
+        ca_bundle=given["ca_bundle"],
+        offline=given["offline"],
+    )
+    environment = stack_apply.environment(stated, given["torch_index_url"], stack, os.environ)
+    done = stack_apply.apply(Node(), order, environment, module.check_mode)
+    result = {
+        "changed": done.changed,
+        "msg": done.outcome.observed,
+        "path": done.path,
+        "diff": {"before": done.before, "after": done.after},
+        "torchnode": {"stage": "apply", "outcomes": [done.outcome.as_dict()]},
+    }
+    if done.outcome.result is Result.FAIL:
+        result["msg"] = "%s %s %s" % (
+            done.outcome.observed,
+            done.outcome.cause,
+            done.outcome.remedy,
+        )
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

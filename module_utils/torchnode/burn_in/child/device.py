@@ -1,0 +1,256 @@
+"""The devices that torch drives, by backend name. torch is handed in, never imported here."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, Callable, Optional
+
+DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+
+
+class DeviceMissing(Exception):
+    """torch does not see the device that it should burn. ``visible`` is how many it does see."""
+
+    def __init__(self, message: str, visible: int) -> None:
+        super().__init__(message)
+        self.visible = visible
+
+
+class Cpu:
+    """All cores as one device."""
+
+    name = "cpu"
+
+    def __init__(self, torch: Any, wanted: dict[str, Any]) -> None:
+        self._torch = torch
+        self.handle = torch.device("cpu")
+        self.visible = 1
+
+    def describe(self) -> dict[str, Any]:
+        """Name, uuid and units as torch and the kernel see them."""
+        return {
+            "name": _cpu_model(),
+            "uuid": None,
+            "units": self._torch.get_num_threads(),
+            "driver_api": None,
+        }
+
+    def has(self, precision: str) -> bool:
+        """fp32 always; bf16 only with a unit for it: emulation proves nothing about hardware."""
+        flags = _cpuinfo_words("flags") | _cpuinfo_words("Features")
+        return precision == "fp32" or (
+            precision == "bf16" and bool(flags & {"amx_bf16", "avx512_bf16"})
+        )
+
+    def free_bytes(self) -> int:
+        """What the kernel calls available, or less where a control group allows less."""
+        free = _meminfo_available(_read("/proc/meminfo"))
+        limits = [free] if free is not None else []
+        limits += [room for room in _cgroup_rooms() if room is not None]
+        return min(limits) if limits else 0
+
+    def synchronize(self) -> None:
+        """Nothing runs behind our back on a CPU."""
+
+    def stopwatch(self) -> Stopwatch:
+        return Stopwatch()
+
+
+class Cuda:
+    """One CUDA device, found by UUID or PCI address where torch tells them, else by number."""
+
+    name = "cuda"
+
+    def __init__(self, torch: Any, wanted: dict[str, Any]) -> None:
+        self._torch = torch
+        self.visible = torch.cuda.device_count()
+        index = self._find(wanted)
+        torch.cuda.set_device(index)
+        self.handle = torch.device("cuda", index)
+        self._properties = torch.cuda.get_device_properties(index)
+        _exact_accumulation(torch)
+        torch.cuda.init()
+
+    def _find(self, wanted: dict[str, Any]) -> int:
+        seen = [self._torch.cuda.get_device_properties(i) for i in range(self.visible)]
+        for index, properties in enumerate(seen):
+            if same_device(wanted, _uuid(properties), _bus(properties)):
+                return index
+        known = wanted.get("uuid") or wanted.get("bus")
+        identified = any(_uuid(p) or _bus(p) for p in seen)
+        if not (known and identified) and wanted["index"] < self.visible:
+            return int(wanted["index"])
+        raise DeviceMissing(
+            "torch sees %d CUDA device(s) and not %s (uuid %s, bus %s); CUDA_VISIBLE_DEVICES=%s"
+            % (
+                self.visible,
+                wanted["device"],
+                wanted.get("uuid"),
+                wanted.get("bus"),
+                os.environ.get("CUDA_VISIBLE_DEVICES", "(not set)"),
+            ),
+            self.visible,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Name, uuid, bus and number of multiprocessors as torch sees them."""
+        return {
+            "name": self._properties.name,
+            "uuid": _uuid(self._properties) or None,
+            "bus": _bus(self._properties) or None,
+            "units": self._properties.multi_processor_count,
+            "driver_api": self._torch.version.cuda,
+        }
+
+    def has(self, precision: str) -> bool:
+        """fp32 always; bf16 with compute capability 8.0, fp16 units with 7.0."""
+        capability = (self._properties.major, self._properties.minor)
+        return capability >= {"fp32": (0, 0), "fp16": (7, 0), "bf16": (8, 0)}[precision]
+
+    def free_bytes(self) -> int:
+        """What the driver says is free, torch's own cache given back first."""
+        self._torch.cuda.empty_cache()
+        return int(self._torch.cuda.mem_get_info(self.handle)[0])
+
+    def synchronize(self) -> None:
+        self._torch.cuda.synchronize(self.handle)
+
+    def stopwatch(self) -> Stopwatch:
+        return CudaStopwatch(self._torch)
+
+
+class Stopwatch:
+    """Time spent on the device between start and stop; read after a synchronisation."""
+
+    def start(self) -> None:
+        self._started = time.perf_counter()
+
+    def stop(self) -> None:
+        self._stopped = time.perf_counter()
+
+    def seconds(self) -> float:
+        return self._stopped - self._started
+
+
+class CudaStopwatch(Stopwatch):
+    """The same by CUDA events, because calls return before the work is done."""
+
+    def __init__(self, torch: Any) -> None:
+        self._marks = [torch.cuda.Event(enable_timing=True) for _ in range(2)]
+
+    def start(self) -> None:
+        self._marks[0].record()
+
+    def stop(self) -> None:
+        self._marks[1].record()
+
+    def seconds(self) -> float:
+        return float(self._marks[0].elapsed_time(self._marks[1])) / 1000.0
+
+
+#: The registry: one line per backend.
+BACKENDS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {"cpu": Cpu, "cuda": Cuda}
+
+
+def same_device(wanted: dict[str, Any], uuid: str, bus: str) -> bool:
+    """Whether a UUID or a PCI address that torch tells is the wanted one's."""
+    if wanted.get("uuid") and uuid:
+        return bare_uuid(wanted["uuid"]) == uuid
+    return bool(wanted.get("bus") and bus) and short_bus(wanted["bus"]) == bus
+
+
+def bare_uuid(text: str) -> str:
+    """'GPU-A1B2…' and 'a1b2…' are one device: NVML writes the prefix, torch does not."""
+    text = text.lower()
+    return text[4:] if text.startswith("gpu-") else text
+
+
+def short_bus(text: str) -> str:
+    """'0000:19:00.0' and NVML's '00000000:19:00.0' as '0000:19:00'; '' for anything else."""
+    parts = text.lower().partition(".")[0].split(":")
+    if len(parts) == 2:
+        parts = ["0", *parts]
+    return "%04x:%s:%s" % (int(parts[0], 16), parts[1], parts[2]) if len(parts) == 3 else ""
+
+
+def _uuid(properties: Any) -> str:
+    return bare_uuid(str(getattr(properties, "uuid", "") or ""))
+
+
+def _bus(properties: Any) -> str:
+    if not hasattr(properties, "pci_bus_id"):
+        return ""
+    return "%04x:%02x:%02x" % (
+        properties.pci_domain_id,
+        properties.pci_bus_id,
+        properties.pci_device_id,
+    )
+
+
+def _exact_accumulation(torch: Any) -> None:
+    # Split-K sums in a narrow type would round; then exact integers would not stay exact.
+    matmul = torch.backends.cuda.matmul
+    matmul.allow_tf32 = False
+    matmul.allow_bf16_reduced_precision_reduction = False
+    matmul.allow_fp16_reduced_precision_reduction = False
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _cpuinfo_words(key: str) -> set[str]:
+    for line in _read("/proc/cpuinfo").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return set(value.split())
+    return set()
+
+
+def _cpu_model() -> str:
+    for line in _read("/proc/cpuinfo").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return os.uname().machine
+
+
+def _meminfo_available(text: str) -> Optional[int]:
+    for line in text.splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def cgroup_room(limit: str, used: str, stat: str, cache_key: str) -> Optional[int]:
+    """Bytes left under one control group, its reclaimable cache counted as free; None: no limit."""
+    if not limit.strip().isdigit() or not used.strip().isdigit() or int(limit) >= 1 << 60:
+        return None
+    cache = [line.split()[1] for line in stat.splitlines() if line.startswith(cache_key + " ")]
+    return max(0, int(limit) - int(used) + (int(cache[0]) if cache else 0))
+
+
+def _cgroup_rooms() -> list[Optional[int]]:
+    """The room under every ancestor of this process's memory control group, v2 and v1."""
+    rooms = []
+    for line in _read("/proc/self/cgroup").splitlines():
+        number, controllers, path = line.split(":", 2)
+        if number == "0":
+            root, names = "/sys/fs/cgroup", ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            root = "/sys/fs/cgroup/memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        parts = [part for part in path.split("/") if part]
+        for depth in range(len(parts), -1, -1):
+            folder = "/".join([root, *parts[:depth]]) + "/"
+            limit, used, key = folder + names[0], folder + names[1], names[2]
+            stat = _read(folder + "memory.stat")
+            rooms.append(cgroup_room(_read(limit), _read(used), stat, key))
+    return rooms

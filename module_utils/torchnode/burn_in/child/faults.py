@@ -1,0 +1,106 @@
+"""Test-only fault injection: the faults that a burn-in must find, made on purpose.
+
+``FAULT`` or ``FAULT:BIT`` where FAULT is one of
+
+======================  =========================================================================
+flip                    once, flip BIT (0-63) of one 64-bit word of a product before its check
+nan, inf                once, put NaN or infinity into one element of a product
+sticky                  flip BIT in every product, the one the reference is made from included
+input                   flip BIT of an operand after the reference was made
+corrupt-reference       flip BIT of the reference itself
+memory-cell             flip BIT of one cell between fill and read-back
+kill, hang, exit        SIGKILL, SIGSTOP to itself, exit status 7, all in mid-burn
+oom                     ask for more memory than there is
+garbage                 write something that is not a result to the result channel
+======================  =========================================================================
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+KINDS = (
+    "flip",
+    "nan",
+    "inf",
+    "sticky",
+    "input",
+    "corrupt-reference",
+    "memory-cell",
+    "kill",
+    "hang",
+    "exit",
+    "oom",
+    "garbage",
+)
+
+#: The product at which a one-shot fault strikes: late enough that clean ones went before it.
+STRIKE_AT = 3
+
+
+def parse(text: str) -> tuple[str, int]:
+    """(kind, bit). Raises ValueError naming what was found and what is known."""
+    kind, _, bit = text.partition(":")
+    if kind not in KINDS:
+        raise ValueError("unknown fault %r, expected one of %s" % (kind, ", ".join(KINDS)))
+    if bit and not (bit.isdigit() and int(bit) < 64):
+        raise ValueError("fault bit %r is not a number from 0 to 63" % bit)
+    return kind, int(bit or 0)
+
+
+def flip(torch: Any, words: Any, index: int, bit: int) -> None:
+    """Flip one bit of an int64 tensor in place."""
+    mask = (1 << bit) - (1 << 64 if bit == 63 else 0)
+    words[index] = torch.bitwise_xor(words[index], mask)
+
+
+class Injector:
+    """Strikes once (or always, when sticky) at the places that the worker offers."""
+
+    def __init__(self, torch: Any, text: str) -> None:
+        self._torch = torch
+        self.kind, self._bit = parse(text) if text else ("", 0)
+        self._products = 0
+
+    def every_product(self, output: Any) -> None:
+        """Called for every product ever made, those of the set-up included."""
+        if self.kind == "sticky":
+            self._flip(output)
+
+    def burning_product(self, output: Any, job: Any, channel: Any) -> None:
+        """Called between a product of the burn and its check."""
+        self._products += 1
+        if self._products != STRIKE_AT:
+            return
+        if self.kind == "flip":
+            self._flip(output)
+        elif self.kind in ("nan", "inf"):
+            output[1, 1] = float(self.kind)
+        elif self.kind == "corrupt-reference":
+            self._flip(job.reference)
+        elif self.kind == "input":
+            self._flip(job.left)
+        else:
+            self._die(channel)
+
+    def memory_cell(self, chunk: Any) -> None:
+        """Called between fill and read-back of the first chunk."""
+        if self.kind == "memory-cell":
+            flip(self._torch, chunk, min(12345, chunk.numel() - 1), self._bit)
+
+    def _flip(self, tensor: Any) -> None:
+        flip(self._torch, tensor.reshape(-1).view(self._torch.int64), 1, self._bit)
+
+    def _die(self, channel: Any) -> None:
+        if self.kind == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif self.kind == "hang":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif self.kind == "exit":
+            os._exit(7)
+        elif self.kind == "oom":
+            self._torch.empty(1 << 52, dtype=self._torch.uint8)
+        elif self.kind == "garbage":
+            channel.write(b"Segmentation fault (core dumped)\n")

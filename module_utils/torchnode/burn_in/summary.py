@@ -1,0 +1,79 @@
+"""What a burn-in leaves in the module's result and in the node's record."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timezone
+from typing import Any, Sequence
+
+from .records import Burn, DeviceRun
+from .telemetry import samples_of
+
+#: Samples in all devices' records together: about 40 bytes each, so below 64 KB.
+MAX_SAMPLES = 1600
+COLUMNS = ("t", "tflops", "temperature", "power", "clock")
+NEAR = 2.0  # seconds between a rate and the telemetry that is shown beside it
+
+
+def summary(burn: Burn) -> dict[str, Any]:
+    """The ``burn_in`` key: when, how long, and per device samples and totals."""
+    most = max(8, MAX_SAMPLES // max(1, len(burn.devices)))
+    versions = sorted({run.torch for run in burn.devices if run.torch})
+    at = datetime.fromtimestamp(burn.started, timezone.utc)
+    return {
+        "at": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seconds": burn.seconds,
+        "backend": burn.backend,
+        "interrupted": burn.interrupted,
+        "injected": burn.injected,
+        "torch": versions[0] if versions else None,
+        "driver": burn.telemetry.driver,
+        "columns": list(COLUMNS),
+        "devices": [_device(burn, run, most) for run in burn.devices],
+    }
+
+
+def thin(rows: Sequence[Any], most: int) -> list[Any]:
+    """At most ``most`` of the rows, evenly spread, the last one always among them."""
+    if len(rows) <= most:
+        return list(rows)
+    step = len(rows) / most
+    return [rows[min(len(rows) - 1, int((i + 1) * step) - 1)] for i in range(most)]
+
+
+def _device(burn: Burn, run: DeviceRun, most: int) -> dict[str, Any]:
+    telemetry = samples_of(burn, run)
+    rows = [_row(sample, telemetry) for sample in thin(run.samples, most)]
+    return {
+        "name": run.name,
+        "model": run.model,
+        "uuid": run.uuid,
+        "ending": run.ending.kind if run.ending else None,
+        "samples": rows,
+        "totals": _totals(run),
+        "work": run.done["compute"] if run.done else [],
+        "memory": run.done["memory"] if run.done else {},
+    }
+
+
+def _totals(run: DeviceRun) -> dict[str, Any]:
+    jobs = run.done["compute"] if run.done else []
+    memory = run.done["memory"] if run.done else {}
+    return {
+        "products_checked": sum(j["products"] for j in jobs) or run.progress.get("products") or 0,
+        "bytes_checked": sum(j["bytes"] for j in jobs) + memory.get("checked", 0),
+        "errors": run.told,
+    }
+
+
+def _row(sample: dict[str, float], telemetry: list[dict[str, float]]) -> list[float | None]:
+    nearest = min(telemetry, key=lambda other: abs(other["t"] - sample["t"]), default={})
+    if not nearest or abs(nearest["t"] - sample["t"]) > NEAR:
+        nearest = {}
+    rate = sample["tflops"]
+    values = [sample["t"], round(rate, 4) if math.isfinite(rate) else None]
+    return values + [_rounded(nearest.get(name)) for name in COLUMNS[2:]]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 1)

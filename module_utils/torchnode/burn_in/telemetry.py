@@ -1,0 +1,89 @@
+"""Telemetry: what the sampler's events mean, and which of them belong to which device. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .child.device import bare_uuid
+from .records import Burn, DeviceRun, Telemetry
+
+#: Clocks-event reasons, a bit mask (NVML, nvmlClocksEventReasons):
+#: https://docs.nvidia.com/deploy/nvml-api/group__nvmlClocksEventReasons.html
+POWER_CAP = 0x4
+HARDWARE_SLOWDOWN = 0x8
+SOFTWARE_THERMAL = 0x20
+HARDWARE_THERMAL = 0x40
+POWER_BRAKE = 0x80
+
+#: Reasons that mean a cooling or supply defect, not a policy.
+DEFECT_REASONS = HARDWARE_SLOWDOWN | HARDWARE_THERMAL | POWER_BRAKE
+
+REASONS = {
+    POWER_CAP: "power cap",
+    HARDWARE_SLOWDOWN: "hardware slowdown",
+    SOFTWARE_THERMAL: "software thermal slowdown",
+    HARDWARE_THERMAL: "hardware thermal slowdown",
+    POWER_BRAKE: "power brake from outside",
+}
+
+#: Fields of a sample and their units.
+UNITS = {
+    "temperature": "C",
+    "power": "W",
+    "power_limit": "W",
+    "clock": "MHz",
+    "reasons": "bit mask",
+}
+
+
+def take(telemetry: Telemetry, event: dict[str, Any], t: float) -> None:
+    """Take one event of the sampler, heard ``t`` seconds after the start signal (< 0: before it).
+
+    Raises ValueError for one that has not the agreed shape.
+    """
+    kind = event["event"]
+    try:
+        if kind == "inventory":
+            telemetry.driver, telemetry.devices = event["driver"], dict(event["devices"])
+        elif kind == "telemetry" and t >= 0:
+            for key, values in event["devices"].items():
+                telemetry.samples.setdefault(key, []).append({"t": round(t, 2), **values})
+        elif kind == "final":
+            telemetry.final = dict(event["counters"])
+        elif kind == "fatal":
+            telemetry.failure = str(event["detail"])
+        elif kind != "telemetry":
+            raise ValueError("the event %r instead of a sample" % kind)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("a %s event without %s" % (kind, error)) from None
+
+
+def key_of(burn: Burn, run: DeviceRun) -> str:
+    """The sampler's key of a device: its bare UUID, found by PCI address where torch tells none."""
+    if burn.backend == "cpu":
+        return "cpu"
+    uuid = bare_uuid(run.uuid or "")
+    if uuid in burn.telemetry.devices:
+        return uuid
+    bus = run.ready.get("bus")
+    return next((k for k, d in burn.telemetry.devices.items() if bus and d.get("bus") == bus), "")
+
+
+def samples_of(burn: Burn, run: DeviceRun) -> list[dict[str, float]]:
+    """One device's telemetry samples."""
+    return burn.telemetry.samples.get(key_of(burn, run), [])
+
+
+def reason_names(mask: int) -> str:
+    """The set bits in words; bits that this table does not know in hex."""
+    names = [name for bit, name in REASONS.items() if mask & bit]
+    rest = mask & ~sum(REASONS)
+    return ", ".join([*names, *(["0x%x" % rest] if rest else [])]) or "none"
+
+
+def masks(samples: list[dict[str, float]]) -> int:
+    """All clocks-event reasons that any sample showed, as one mask."""
+    mask = 0
+    for sample in samples:
+        mask |= int(sample.get("reasons", 0))
+    return mask

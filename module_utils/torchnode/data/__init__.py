@@ -1,0 +1,1 @@
+"""Sourced tables: what fits what, and which device is which. Data and pure look-ups only."""

@@ -1,0 +1,48 @@
+"""Dense peaks of parts, for absolute gates. A part that is not here has no gate, and says so.
+
+Names are exact, as the driver reports them: 'NVIDIA H200' is the SXM part and 'NVIDIA H200 NVL'
+another one. Never fall back to a part that merely looks alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """A dense peak in TFLOP/s, and the shares of it below which a part is slow.
+
+    ``fail_below`` and ``warn_below`` hold for random normals; ``warn_below`` only while the part
+    is not at its power cap. ``source`` gives the peak; ``retrieved`` is an ISO date.
+    """
+
+    part: str
+    precision: str
+    tflops: float
+    fail_below: float
+    warn_below: float
+    source: str
+    retrieved: str
+
+
+# Vendors print the figure with 2:4 sparsity (1979); dense is half of it, and the source below is a
+# comparison that lists dense figures. The shares: an H200 SXM sustains 664 of 989 on random normals
+# of 8192 at its 700 W cap (measured), 67%.
+CEILINGS = (
+    Ceiling(
+        part="NVIDIA H200",
+        precision="bf16",
+        tflops=989.0,
+        fail_below=0.65,
+        warn_below=0.72,
+        source="https://itkb.uw.cz/2026/06/nvidia-h200-vs-b300-precisions-cores.html",
+        retrieved="2026-11-22",
+    ),
+)
+
+
+def ceiling(part: str, precision: str) -> Ceiling | None:
+    """The row of exactly this part and precision, or None."""
+    rows = [row for row in CEILINGS if row.part == part and row.precision == precision]
+    return rows[0] if rows else None

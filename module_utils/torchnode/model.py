@@ -1,0 +1,270 @@
+"""The words of torchnode as frozen records. Standard library only; no behaviour beyond shape.
+
+``as_data`` turns any record into plain dictionaries and lists (what modules return), ``from_data``
+turns them back (what the controller and later modules receive).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import dataclass
+from typing import Any, Optional, Tuple, TypeVar
+
+# Optional[...] and Tuple[...] rather than X | None: annotations are evaluated by from_data, on
+# nodes whose Python is 3.9.
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A device's PCIe link as sysfs shows it: ``speed`` '32.0 GT/s PCIe', ``width`` in lanes."""
+
+    speed: str
+    width: int
+    max_speed: str = ""
+    max_width: int = 0
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """One accelerator. ``architecture`` is in the backend's own terms ('sm_90', 'gfx942', 'cpu').
+
+    ``index`` counts the node's accelerators of this backend in bus order, ``bus`` is the PCI
+    address, ``pci_id`` is 'vvvv:dddd' in hex, ``memory_bytes`` is None where it cannot be read.
+    """
+
+    backend: str
+    vendor: str
+    index: int
+    model: str
+    architecture: Optional[str] = None
+    bus: Optional[str] = None
+    pci_id: Optional[str] = None
+    uuid: Optional[str] = None
+    memory_bytes: Optional[int] = None
+    link: Optional[Link] = None
+    numa_node: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One vendor's driver as it stands: versions are None where there is none to read.
+
+    ``on_disk`` is the module that the next boot loads, ``loaded`` the one in the kernel,
+    ``userspace`` the library's. ``flavour`` is 'open' or 'proprietary' of the module on disk
+    (else of the loaded one).
+    """
+
+    vendor: str
+    on_disk: Optional[str] = None
+    loaded: Optional[str] = None
+    userspace: Optional[str] = None
+    flavour: Optional[str] = None
+    device_nodes: Tuple[str, ...] = ()
+    nvml: Optional[str] = None  # NVML's own answer: its version, or None where it does not answer
+    nvml_error: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class System:
+    """The operating system and the machine around it."""
+
+    system: str  # 'Linux', 'Darwin'
+    machine: str  # 'x86_64', 'aarch64'
+    kernel: str
+    os_id: str = ""
+    os_version: str = ""
+    os_name: str = ""
+    cpu_model: str = ""
+    cpu_count: int = 1
+    memory_bytes: Optional[int] = None
+    secure_boot: Optional[bool] = None  # None: no EFI variable to read
+    virtualization: str = "none"
+    container: Optional[str] = None
+    wsl2: bool = False
+    boot_id: Optional[str] = None
+    blocking_modules: Tuple[str, ...] = ()  # nouveau, nova_core: loaded and claiming GPUs
+
+
+@dataclass(frozen=True)
+class User:
+    """Who the module runs as; ``data_home`` is where this user's own data belongs."""
+
+    name: str
+    uid: int
+    home: str
+    data_home: str
+
+
+@dataclass(frozen=True)
+class PythonInterpreter:
+    """A Python found by running it: full ``version`` and whether it can make environments."""
+
+    path: str
+    version: str
+
+
+@dataclass(frozen=True)
+class InstalledStack:
+    """The stack that ``current`` points to. ``damage`` lists what differs from its records."""
+
+    digest: str
+    path: str
+    python: str
+    python_version: Optional[str] = None
+    torch: Optional[str] = None  # as torch/version.py spells it, local tag included
+    packages: Tuple[Tuple[str, str], ...] = ()
+    damage: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that holds a device node open."""
+
+    pid: int
+    user: str
+    command: str
+    devices: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SoftwareItem:
+    """Something installed outside the stack: a toolkit, a cuDNN, a held package."""
+
+    name: str
+    version: str
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that survey reads of a node, in one record."""
+
+    system: System
+    user: User
+    prefix: str
+    accelerators: Tuple[Accelerator, ...] = ()
+    switches: Tuple[str, ...] = ()  # PCI addresses of NVSwitches
+    drivers: Tuple[Driver, ...] = ()
+    pythons: Tuple[PythonInterpreter, ...] = ()
+    toolkits: Tuple[SoftwareItem, ...] = ()
+    cudnn: Tuple[SoftwareItem, ...] = ()
+    holds: Tuple[str, ...] = ()
+    stack: Optional[InstalledStack] = None
+    stacks: Tuple[str, ...] = ()  # digests that are complete under the prefix
+    processes: Tuple[Process, ...] = ()
+    disk_free_bytes: Optional[int] = None
+    record: Optional[dict] = None  # type: ignore[type-arg]  # the last run's record, as JSON holds it
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why the resolver chose ``value`` for ``choice``."""
+
+    choice: str
+    value: str
+    why: str
+
+
+@dataclass(frozen=True)
+class TorchBuild:
+    """A torch build: ``tag`` is the local version ('cpu', 'cu130'), ``source`` 'pypi' or 'index'.
+
+    PyPI's files carry no local version in their metadata, so ``requirement`` differs by source.
+    """
+
+    version: str
+    tag: str
+    source: str
+    requirement: str
+
+
+@dataclass(frozen=True)
+class DriverChoice:
+    """The driver that the stack needs: ``minimum`` is the torch build's floor."""
+
+    vendor: str
+    branch: str
+    flavour: str
+    minimum: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What the resolver decided for one node, each choice with its reason.
+
+    ``adopted`` stacks belong to the operator: nothing is installed and ``lock`` is empty.
+    """
+
+    backend: str
+    architectures: Tuple[str, ...]
+    profile: str
+    workload: str
+    prefix: str
+    python: str
+    python_version: str
+    torch: Optional[TorchBuild] = None
+    driver: Optional[DriverChoice] = None
+    toolkit: Optional[str] = None
+    cudnn: Optional[str] = None
+    lock: str = ""
+    digest: str = ""
+    packages: Tuple[Tuple[str, str], ...] = ()
+    adopted: bool = False
+    reasons: Tuple[Reason, ...] = ()
+
+    @property
+    def interpreter(self) -> str:
+        """The Python that runs torch: the adopted one, or that of the node's current stack."""
+        return self.python if self.adopted else self.prefix + "/current/bin/python"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change that is missing: ``component`` is the role that makes it."""
+
+    component: str
+    action: str  # 'install', 'mend', 'activate'
+    before: str
+    after: str
+    why: str
+    disruptive: bool = False
+    reboot: bool = False
+    operator: bool = False  # torchnode has no role for it here: the operator has to act
+
+
+def as_data(record: Any) -> Any:
+    """A record as dictionaries, lists and scalars, ready for JSON."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        return {f.name: as_data(getattr(record, f.name)) for f in dataclasses.fields(record)}
+    if isinstance(record, (list, tuple)):
+        return [as_data(item) for item in record]
+    return record
+
+
+def from_data(kind: type[T], data: Any) -> T:
+    """The record of type ``kind`` that ``as_data`` made ``data`` from.
+
+    Raises TypeError for a missing or unknown field, naming the record.
+    """
+    return typing.cast(T, _build(kind, data))
+
+
+def _build(kind: Any, data: Any) -> Any:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Union:
+        inner = [argument for argument in arguments if argument is not type(None)]
+        return None if data is None else _build(inner[0], data)
+    if origin is tuple:
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return tuple(_build(arguments[0], item) for item in data)
+        return tuple(_build(argument, item) for argument, item in zip(arguments, data))
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        unknown = sorted(set(data) - set(hints))
+        if unknown:
+            raise TypeError("%s has no field %s" % (kind.__name__, ", ".join(unknown)))  # type: ignore[union-attr]
+        return kind(**{name: _build(hints[name], value) for name, value in data.items()})
+    return data

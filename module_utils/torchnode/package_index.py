@@ -1,0 +1,117 @@
+"""Where packages come from: the operator's variables, else the environment, else pip's files.
+
+pip's settings are what administrators already have (``PIP_INDEX_URL``, ``/etc/pip.conf``, ...), and
+uv reads none of them; this turns them into the variables that uv reads. ``UV_*`` settings that are
+already there win.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+from dataclasses import dataclass
+from typing import Dict, Iterable, List, Mapping, Optional, Tuple
+from urllib.parse import urlsplit, urlunsplit
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where to look for packages. Empty fields mean 'not stated'; URLs may hold credentials."""
+
+    index_url: str = ""
+    extra_index_urls: Tuple[str, ...] = ()
+    find_links: Tuple[str, ...] = ()
+    proxy: str = ""
+    ca_bundle: str = ""
+    offline: bool = False
+
+
+def pip_settings(environ: Mapping[str, str], files: Iterable[str]) -> Dict[str, str]:
+    """pip's own settings by option name: files in the order given, then ``PIP_*`` over them."""
+    settings: Dict[str, str] = {}
+    for file in files:
+        parser = configparser.ConfigParser(interpolation=None)
+        try:
+            parser.read(file)
+        except configparser.Error:
+            continue  # pip itself refuses such a file; what it says there is not ours to guess
+        for section in ("global", "install"):
+            if parser.has_section(section):
+                settings.update(parser.items(section))
+    for name, value in environ.items():
+        if name.startswith("PIP_") and value:
+            settings[name[4:].lower().replace("_", "-")] = value
+    return settings
+
+
+def pip_files(environ: Mapping[str, str], home: str) -> List[str]:
+    """The configuration files that pip reads, weakest first."""
+    if environ.get("PIP_CONFIG_FILE"):
+        return [environ["PIP_CONFIG_FILE"]]
+    config = environ.get("XDG_CONFIG_HOME") or home + "/.config"
+    return ["/etc/pip.conf", home + "/.pip/pip.conf", config + "/pip/pip.conf"]
+
+
+def sources(stated: Sources, environ: Mapping[str, str], settings: Mapping[str, str]) -> Sources:
+    """What was stated, completed by ``UV_*`` and then by pip's settings."""
+    index = (
+        environ.get("UV_DEFAULT_INDEX")
+        or environ.get("UV_INDEX_URL")
+        or settings.get("index-url", "")
+    )
+    extra = (
+        environ.get("UV_INDEX")
+        or environ.get("UV_EXTRA_INDEX_URL")
+        or settings.get("extra-index-url", "")
+    ).split()
+    links = (
+        (environ.get("UV_FIND_LINKS") or settings.get("find-links", "")).replace(",", " ").split()
+    )
+    return Sources(
+        index_url=stated.index_url or index,
+        extra_index_urls=stated.extra_index_urls or tuple(extra),
+        find_links=stated.find_links or tuple(links),
+        proxy=stated.proxy or settings.get("proxy", ""),
+        ca_bundle=stated.ca_bundle or environ.get("SSL_CERT_FILE", "") or settings.get("cert", ""),
+        offline=stated.offline or settings.get("no-index", "").lower() in ("1", "true", "yes", "on"),
+    )  # fmt: skip
+
+
+def uv_environment(chosen: Sources, torch_index: str, environ: Mapping[str, str]) -> Dict[str, str]:
+    """The environment for uv: ``environ`` with every source of ``chosen`` in uv's own variables.
+
+    ``torch_index`` is the index of the torch build's tag, or '' where it is not needed. The
+    strategy may take any index's file: hashes decide what is right, not the order of indexes.
+    """
+    result = {k: v for k, v in environ.items() if k not in ("UV_INDEX_URL", "UV_EXTRA_INDEX_URL")}
+    indexes = [*chosen.extra_index_urls] + ([torch_index] if torch_index else [])
+    stated = {
+        "UV_DEFAULT_INDEX": chosen.index_url,
+        "UV_INDEX": " ".join(usable(indexes)),
+        "UV_FIND_LINKS": " ".join(chosen.find_links),
+        "SSL_CERT_FILE": chosen.ca_bundle,
+        "HTTP_PROXY": chosen.proxy,
+        "HTTPS_PROXY": chosen.proxy,
+        "UV_NO_INDEX": "1" if chosen.offline else "",
+        "UV_OFFLINE": "1" if chosen.offline else "",
+    }
+    result.update({name: value for name, value in stated.items() if value})
+    result["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return result
+
+
+def usable(indexes: Iterable[str]) -> List[str]:
+    """Indexes without the file:// folders that do not exist: pip ignores those, uv stops at them."""
+    kept = []
+    for index in indexes:
+        parts = urlsplit(index)
+        if parts.scheme != "file" or os.path.isdir(parts.path):
+            kept.append(index)
+    return kept
+
+
+def without_credentials(url: str) -> str:
+    """The URL with user and password taken out, for messages and reports."""
+    parts = urlsplit(url)
+    host: Optional[str] = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=host or "")) if parts.netloc else url

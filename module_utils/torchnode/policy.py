@@ -1,0 +1,159 @@
+"""What the operator asks for, checked for shape before anything else looks at it. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from .model import Accelerator
+
+
+@dataclass(frozen=True)
+class Expect:
+    """What a node should have. ``memory_bytes`` is the least per device; None means not stated."""
+
+    backend: Optional[str] = None
+    model: Optional[str] = None
+    count: Optional[int] = None
+    memory_bytes: Optional[int] = None
+    pci_ids: Tuple[str, ...] = ()  # of the last record: names change with the driver, ids do not
+    origin: str = "torchnode_expect"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One node's wishes; empty strings mean 'choose for me'."""
+
+    profile: str
+    workload: str
+    backend: str = "auto"
+    torch_version: str = ""
+    torch_tag: str = ""
+    python: str = ""
+    python_version: str = ""
+    driver_branch: str = ""
+    driver_flavour: str = "auto"
+    expect: Optional[Expect] = None
+
+
+class Conflict(Exception):
+    """A wish that cannot be met: which argument, what was found, what was expected, what next.
+
+    ``nearest`` describes the closest stack that would work, or is empty where there is none.
+    """
+
+    def __init__(
+        self, argument: str, found: str, expected: str, remedy: str, nearest: str = ""
+    ) -> None:
+        super().__init__(argument, found, expected, remedy, nearest)
+        self.argument = argument
+        self.found = found
+        self.expected = expected
+        self.remedy = remedy
+        self.nearest = nearest
+
+    def __str__(self) -> str:
+        nearest = " Nearest that works: %s." % self.nearest if self.nearest else ""
+        return "%s: found %s; expected %s.%s %s" % (
+            self.argument, self.found, self.expected, nearest, self.remedy,
+        )  # fmt: skip
+
+
+_EXPECT_KEYS = ("backend", "model", "count", "memory_gb")
+
+
+def read_expect(given: Mapping[str, Any]) -> Optional[Expect]:
+    """``torchnode_expect`` as a record; None for an empty one. Raises Conflict for a bad key or value."""
+    if not given:
+        return None
+    for key in given:
+        if key not in _EXPECT_KEYS:
+            raise Conflict(
+                "torchnode_expect", "the key '%s'" % key, "only " + ", ".join(_EXPECT_KEYS),
+                "Correct the key in the inventory%s." % _suggestion(key, _EXPECT_KEYS),
+            )  # fmt: skip
+    return Expect(
+        backend=given.get("backend"),
+        model=given.get("model"),
+        count=_whole("torchnode_expect.count", given.get("count")),
+        memory_bytes=_gigabytes("torchnode_expect.memory_gb", given.get("memory_gb")),
+    )
+
+
+def expect_of_record(record: Optional[Mapping[str, Any]]) -> Optional[Expect]:
+    """What the node's last record says it had; None without a usable record."""
+    had = (record or {}).get("had")
+    if not isinstance(had, Mapping) or "backend" not in had:
+        return None
+    return Expect(
+        backend=had["backend"],
+        count=had.get("count"),
+        pci_ids=tuple(sorted(had.get("pci_ids") or ())),
+        origin="the node's last record of %s" % (record or {}).get("at", "an unknown date"),
+    )
+
+
+def unknown_variables(names: Iterable[str], known: Iterable[str]) -> List[str]:
+    """A sentence for each ``torchnode_*`` name that no role declares, with the likely spelling."""
+    allowed = set(known)
+    unknown = sorted(n for n in names if n.startswith("torchnode_") and n not in allowed)
+    return ["'%s' is no variable of torchnode%s" % (n, _suggestion(n, allowed)) for n in unknown]
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    close: List[str] = difflib.get_close_matches(name, sorted(known), 1)
+    return " (did you mean '%s'?)" % close[0] if close else ""
+
+
+def _whole(argument: str, value: Any) -> Optional[int]:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not str(value).isdigit():
+        raise Conflict(argument, repr(value), "a whole number", "Correct it in the inventory.")
+    return int(value)
+
+
+def _gigabytes(argument: str, value: Any) -> Optional[int]:
+    if value is None:
+        return None
+    try:
+        return int(float(value) * 1e9)
+    except (TypeError, ValueError):
+        raise Conflict(
+            argument, repr(value), "a number of gigabytes", "Correct it in the inventory."
+        ) from None
+
+
+def meets(expect: Expect, backend: str, found: Sequence[Accelerator]) -> List[str]:
+    """What differs from the expectation, as 'this instead of that' phrases; empty if nothing."""
+    differences = []
+    if expect.backend is not None and backend != expect.backend:
+        differences.append("backend %s instead of %s" % (backend, expect.backend))
+    if expect.count is not None and len(found) != expect.count:
+        differences.append("%d accelerators instead of %d" % (len(found), expect.count))
+    ids = tuple(sorted(a.pci_id or "" for a in found))
+    if expect.pci_ids and len(ids) == len(expect.pci_ids) and ids != expect.pci_ids:
+        differences.append("%s instead of %s" % (" ".join(ids), " ".join(expect.pci_ids)))
+    for accelerator in found:
+        differences += _differences(expect, accelerator)
+    return differences
+
+
+def _differences(expect: Expect, accelerator: Accelerator) -> List[str]:
+    found = []
+    # Whole words: 'H200' names an 'NVIDIA H200', and 'B200' names no 'NVIDIA GB200'.
+    if expect.model and not set(_words(expect.model)) <= set(_words(accelerator.model)):
+        found.append("%s instead of %s" % (accelerator.model, expect.model))
+    size = accelerator.memory_bytes
+    if expect.memory_bytes is not None and (size is None or size < expect.memory_bytes):
+        have = "unreadable" if size is None else "%.1f GB" % (size / 1e9)
+        found.append(
+            "%s of memory on %s instead of %.1f GB"
+            % (have, accelerator.bus or accelerator.model, expect.memory_bytes / 1e9)
+        )
+    return found
+
+
+def _words(model: str) -> List[str]:
+    return model.lower().replace("-", " ").split()

@@ -1,0 +1,132 @@
+"""What a run leaves on a node: the record, the local fact and the lock. Pure but for its clock argument."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
+
+from .model import Facts, Stack
+from .outcome import Outcome, Result, Stage, Verdict, fold
+
+#: The scope in words, by which proving stages ran.
+_VERIFIED, _BURNED = "verified", "burned in"
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since the epoch as UTC in ISO 8601, to the second."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
+
+
+def seconds_of(text: str) -> float:
+    """The inverse of :func:`timestamp`. Raises ValueError for anything else."""
+    parsed = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+    return parsed.replace(tzinfo=datetime.timezone.utc).timestamp()
+
+
+def driver_version(facts: Facts) -> str:
+    """The loaded drivers' versions, for telling whether a record still speaks of this machine."""
+    return " ".join("%s %s" % (d.vendor, d.loaded) for d in facts.drivers if d.loaded)
+
+
+def identity(facts: Facts, stack: Optional[Stack]) -> Dict[str, Any]:
+    """What a burn-in was true of: driver, stack and parts. Another one makes its record stale."""
+    return {
+        "driver": driver_version(facts),
+        "stack": (stack.python if stack.adopted else stack.digest) if stack else "",
+        "pci_ids": sorted(a.pci_id or "" for a in facts.accelerators),
+    }
+
+
+def had(facts: Facts) -> Dict[str, Any]:
+    """What the node has, for the next run to hold against what it then has."""
+    return {
+        "backend": facts.accelerators[0].backend if facts.accelerators else "cpu",
+        "count": len(facts.accelerators),
+        "pci_ids": sorted(a.pci_id or "" for a in facts.accelerators),
+        "models": sorted({a.model for a in facts.accelerators}),
+    }
+
+
+def burn_in_part(
+    outcomes: Sequence[Outcome], previous: Optional[Mapping[str, Any]], of: Mapping[str, Any],
+    now: float, days: float,
+) -> Optional[Dict[str, Any]]:  # fmt: skip
+    """The record's burn-in part: this run's result, or what an earlier run left."""
+    burned = [
+        o for o in outcomes if o.stage == Stage.BURN_IN.value and o.result is not Result.SKIPPED
+    ]
+    if not burned:
+        part = (previous or {}).get("burn_in")
+        return dict(part) if isinstance(part, Mapping) else None
+    return {
+        "at": timestamp(now),
+        "expires": timestamp(now + days * 86400),
+        "result": fold(burned).value,
+        "of": dict(of),
+    }
+
+
+def burn_in_record_outcome(
+    part: Optional[Mapping[str, Any]], of: Mapping[str, Any], now: float
+) -> Outcome:
+    """What an earlier burn-in still says of this node; skipped where it says nothing."""
+    stale = _stale(part, of, now)
+    if stale or part is None:
+        return Outcome(
+            "report.burn_in_record", "report", Result.SKIPPED, observed=stale or "none",
+            expected="a fresh burn-in record", required=False,
+        )  # fmt: skip
+    passed = part["result"] in (Result.PASS.value, Result.WARN.value)
+    return Outcome(
+        "report.burn_in_record", "report", Result.PASS if passed else Result.FAIL,
+        observed="%s on %s" % (part["result"], part["at"]),
+        expected="a fresh burn-in record that passed",
+        cause="" if passed else "The last burn-in of this hardware with this stack did not pass.",
+        remedy="" if passed else "Run playbooks/burn_in.yml after the hardware was repaired.",
+        required=False,
+    )  # fmt: skip
+
+
+def _stale(part: Optional[Mapping[str, Any]], of: Mapping[str, Any], now: float) -> str:
+    """Why a burn-in record no longer counts, or ''."""
+    if not part:
+        return "never burned in"
+    if part.get("of") != dict(of):
+        return "burned in with another driver, stack or hardware"
+    try:
+        expired = now > seconds_of(str(part.get("expires")))
+    except ValueError:
+        return "its expiry is unreadable"
+    return "expired on %s" % part["expires"] if expired else ""
+
+
+def scope(outcomes: Iterable[Outcome], requested: Iterable[str]) -> str:
+    """What was proven, in words that go beside every verdict."""
+    results: List[Outcome] = [o for o in outcomes if o.result is not Result.SKIPPED]
+    stages = {o.stage for o in results}
+    wanted = set(requested)
+    if not wanted & {Stage.VERIFY.value, Stage.BURN_IN.value}:
+        return "planned" if Stage.APPLY.value not in wanted else "provisioned, not verified"
+    verified = _VERIFIED if Stage.VERIFY.value in stages else "not verified"
+    if Stage.BURN_IN.value in stages:
+        return "%s, %s" % (verified, _BURNED)
+    record = next((o for o in results if o.id == "report.burn_in_record"), None)
+    if record is not None:
+        return "%s, %s earlier (%s)" % (verified, _BURNED, record.observed)
+    return "%s, not %s" % (verified, _BURNED)
+
+
+def fact(
+    verdict: Verdict, scope_text: str, run: str, now: float, days: float, reason: str
+) -> Dict[str, Any]:
+    """The local fact, ``ansible_local.torchnode``."""
+    return {
+        "verdict": verdict.value,
+        "scope": scope_text,
+        "reason": reason,
+        "run": run,
+        "at": timestamp(now),
+        "expires": timestamp(now + days * 86400),
+    }

@@ -1,0 +1,208 @@
+"""The report of a run: one entry per node, from what tasks returned. Pure.
+
+``fleet.json`` follows docs/schema/report-1.schema.json. A node is UNKNOWN until the run has proven
+something about it, and stays in the report whatever happens to it.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
+
+from . import records
+from .outcome import PROVING_STAGES, Outcome, Result, Stage, Verdict, verdict, worst
+
+SCHEMA = "torchnode.report/1"
+
+_UNREACHABLE = (
+    "The controller could not reach the node, or lost it.",
+    "Check the node's power, its network, the SSH key and the user in the inventory, then run again.",
+)
+_TASK_FAILED = (
+    "A task of the run failed on this node.",
+    "Read the task's message, mend what it names, and run again: finished steps are not repeated.",
+)
+_ENDED_EARLY = (
+    "The run ended before this node's stages were done.",
+    "Run again: the next run finishes the work.",
+)
+
+
+class NodeReport:
+    """What is known about one node so far."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.facts: Dict[str, Any] = {}
+        self.stack: Optional[Dict[str, Any]] = None
+        self.plan: List[Dict[str, Any]] = []
+        self.outcomes: List[Outcome] = []
+        self.timings: Dict[str, float] = {}
+        self.stages: List[str] = []
+        self.burn_in: Optional[Dict[str, Any]] = None
+        self.probe: Optional[Dict[str, Any]] = None
+
+    def add(self, stage: str, returned: Mapping[str, Any]) -> None:
+        """Take over what a torchnode module returned under ``torchnode``."""
+        self.facts = returned.get("facts") or self.facts
+        self.stack = returned.get("stack") or self.stack
+        self.plan = returned.get("plan") if "plan" in returned else self.plan  # type: ignore[assignment]
+        self.burn_in = returned.get("burn_in") or self.burn_in
+        self.probe = returned.get("probe") or self.probe
+        self.outcomes += [Outcome.from_dict(dict(o)) for o in returned.get("outcomes") or []]
+        self._mark(str(returned.get("stage") or stage))
+
+    def fail(self, stage: str, task: str, message: str) -> None:
+        """A task that is none of torchnode's modules failed."""
+        cause, remedy = _TASK_FAILED
+        self._note("task", stage, Result.FAIL, "%s: %s" % (task, message), "the task succeeds", cause, remedy)
+
+    def unreachable(self, stage: str, message: str) -> None:
+        """The connection to the node failed."""
+        cause, remedy = _UNREACHABLE
+        self._note("reachable", stage, Result.INCOMPLETE, message, "the node answers", cause, remedy)
+
+    def took(self, stage: str, seconds: float) -> None:
+        """Add to the time that a stage took on this node."""
+        self.timings[stage] = round(self.timings.get(stage, 0.0) + seconds, 3)
+
+    def _mark(self, stage: str) -> None:
+        if stage not in self.stages:
+            self.stages.append(stage)
+
+    def _note(
+        self, check: str, stage: str, result: Result, observed: str, expected: str, cause: str, remedy: str
+    ) -> None:  # fmt: skip
+        found = "%s.%s" % (stage, check)
+        self.outcomes.append(Outcome(found, stage, result, observed, expected, cause, remedy))
+
+    def finish(self, requested: Sequence[str]) -> None:
+        """The run is over: a requested stage that was not reached leaves the node unproven."""
+        blocked = any(o.result in (Result.FAIL, Result.INCOMPLETE) and o.required for o in self.outcomes)
+        wanted = [Stage.SURVEY.value, Stage.RESOLVE.value, *(s.value for s in PROVING_STAGES)]
+        missing = [s for s in wanted if s in requested and s not in self.stages]
+        if missing and not blocked:
+            cause, remedy = _ENDED_EARLY
+            observed = "not reached: " + ", ".join(missing)
+            self._note("completed", missing[0], Result.INCOMPLETE, observed, "every stage", cause, remedy)
+
+    def verdict(self, requested: Sequence[str], over: bool) -> Verdict:
+        """FAILED as soon as anything failed; anything else only when the run is over."""
+        found = verdict(self.outcomes, requested)
+        return found if over or found is Verdict.FAILED else Verdict.UNKNOWN
+
+    def entry(self, requested: Sequence[str], over: bool) -> Dict[str, Any]:
+        """The node as ``fleet.json`` holds it."""
+        facts = self.facts
+        return {
+            "name": self.name,
+            "verdict": self.verdict(requested, over).value,
+            "scope": records.scope(self.outcomes, requested),
+            "backend": self.backend(),
+            "accelerators": facts.get("accelerators") or [],
+            "drivers": facts.get("drivers") or [],
+            "system": facts.get("system"),
+            "stack": self.stack,
+            "torch": self.torch(),
+            "plan": self.plan,
+            "outcomes": [outcome.as_dict() for outcome in self.outcomes],
+            "burn_in": self.burn_in,
+            "timings": self.timings,
+        }
+
+    def backend(self) -> Optional[str]:
+        """The resolved backend, else that of what was found; None before survey."""
+        if self.stack:
+            return str(self.stack["backend"])
+        accelerators = self.facts.get("accelerators")
+        return str(accelerators[0]["backend"]) if accelerators else ("cpu" if self.facts else None)
+
+    def torch(self) -> Optional[str]:
+        """torch as it answered, else as it was resolved."""
+        observed = [o.observed for o in self.outcomes if o.id == "verify.torch_version"]
+        if observed and observed[-1]:
+            return observed[-1]
+        torch = (self.stack or {}).get("torch")
+        return "%s+%s" % (torch["version"], torch["tag"]) if torch else None
+
+
+def document(run: Mapping[str, Any], nodes: Iterable[NodeReport], status: str) -> Dict[str, Any]:
+    """The whole report; ``status`` is 'running', 'complete' or 'interrupted'."""
+    entries = [node.entry(run["requested"], status == "complete") for node in nodes]
+    verdicts = [entry["verdict"] for entry in entries]
+    return {
+        "schema": SCHEMA,
+        "run": {key: run.get(key) for key in ("id", "playbook", "check", "requested", "started", "ended")},
+        "status": status,
+        "summary": {v.value: verdicts.count(v.value) for v in Verdict},
+        "nodes": entries,
+    }
+
+
+# ---- the table that ends a run -------------------------------------------------------------------
+
+
+def table(report: Mapping[str, Any], width: int) -> str:
+    """One row per node, and under it the worst outcome with its cause and remedy."""
+    head = ("NODE", "VERDICT", "ACCELERATOR", "TORCH", "DRIVER")
+    rows = [_row(entry) for entry in report["nodes"]]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = [_line(head, widths)]
+    for entry, row in zip(report["nodes"], rows):
+        lines.append(_line(row, widths))
+        lines += _explanation(entry, width)
+        lines += _planned(entry, width)
+    return "\n".join(lines)
+
+
+def _row(entry: Mapping[str, Any]) -> Sequence[str]:
+    models = [a["model"] for a in entry["accelerators"]]
+    parts = ["%d x %s" % (models.count(m), m) for m in sorted(set(models))]
+    drivers = [d.get("loaded") or d.get("on_disk") for d in entry["drivers"]]
+    scope = " (%s)" % entry["scope"] if entry["verdict"] in ("READY", "DEGRADED", "PLANNED") else ""
+    return (
+        entry["name"],
+        entry["verdict"] + scope,
+        ", ".join(parts) or ("none" if entry["backend"] else "?"),
+        entry["torch"] or "-",
+        ", ".join(d for d in drivers if d) or "-",
+    )
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(size) for cell, size in zip(cells, widths)).rstrip()
+
+
+def _explanation(entry: Mapping[str, Any], width: int) -> List[str]:
+    outcomes = [Outcome.from_dict(dict(o)) for o in entry["outcomes"]]
+    first = worst(o for o in outcomes if o.required or o.result is not Result.INCOMPLETE)
+    if first is None or not first.remedy:
+        return []
+    text = "%s %s: found %s; expected %s." % (first.id, first.result.value, first.observed, first.expected)
+    return [
+        *_wrapped(text, width),
+        *_wrapped("cause: " + first.cause, width),
+        *_wrapped("next:  " + first.remedy, width),
+    ]
+
+
+def _planned(entry: Mapping[str, Any], width: int) -> List[str]:
+    if entry["verdict"] != Verdict.PLANNED.value:
+        return []
+    if not entry["plan"]:
+        return ["    nothing to change"]
+    lines: List[str] = []
+    for step in entry["plan"]:
+        reboot = "; needs a reboot" if step["reboot"] else ""
+        text = "%s %s: %s -> %s (%s%s)" % (
+            step["action"], step["component"], step["before"], step["after"], step["why"], reboot,
+        )  # fmt: skip
+        lines += _wrapped(text, width)
+    return lines
+
+
+def _wrapped(text: str, width: int) -> List[str]:
+    return textwrap.wrap(
+        text, max(width, 60), initial_indent="    ", subsequent_indent="           ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip

@@ -1,0 +1,92 @@
+"""What is installed beside the stack: CUDA toolkits, cuDNN, held packages, device users."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from .model import Process, SoftwareItem
+from .node import Node
+
+
+def read_toolkits(node: Node) -> Tuple[SoftwareItem, ...]:
+    """CUDA toolkits in /usr/local/cuda-*, each real folder once, by their own version.json."""
+    found: Dict[str, SoftwareItem] = {}
+    for path in node.glob("/usr/local/cuda-*"):
+        real = os.path.realpath(node.path(path))
+        text = node.read(path + "/version.json")
+        if real not in found and text:
+            found[real] = SoftwareItem("cuda-toolkit", _toolkit_version(text), path)
+    return tuple(found.values())
+
+
+def _toolkit_version(text: str) -> str:
+    try:
+        return str(json.loads(text)["cuda"]["version"])
+    except (ValueError, KeyError, TypeError):
+        return "unreadable version.json"
+
+
+def read_cudnn(node: Node) -> Tuple[SoftwareItem, ...]:
+    """System copies of cuDNN, by header; torch's own lies in its packages and is not counted."""
+    headers: List[str] = []
+    for folder in ("/usr/include", "/usr/include/*-linux-gnu", "/usr/local/cuda*/include"):
+        headers += node.glob(folder + "/cudnn_version*.h")
+    found: Dict[str, SoftwareItem] = {}
+    for header in headers:
+        numbers = re.findall(
+            r"#define CUDNN_(?:MAJOR|MINOR|PATCHLEVEL) (\d+)", node.read(header) or ""
+        )
+        folder = os.path.dirname(header)
+        if len(numbers) == 3:
+            found.setdefault(folder, SoftwareItem("cudnn", ".".join(numbers), folder))
+    return tuple(found.values())
+
+
+def read_holds(node: Node) -> Tuple[str, ...]:
+    """Packages that the package manager holds back (apt-mark, or dnf's versionlock list)."""
+    held = node.run(["apt-mark", "showhold"])
+    if held.rc == 0:
+        return tuple(held.out.split())
+    locks = node.read("/etc/dnf/plugins/versionlock.list") or ""
+    lines = (line.strip() for line in locks.splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+def read_processes(node: Node, patterns: Sequence[str]) -> Tuple[Process, ...]:
+    """Processes that hold a device node matching ``patterns`` open.
+
+    Without root only the own user's are visible: what this cannot see, preflight must not assume.
+    """
+    nodes = {os.path.realpath(node.path(path)) for p in patterns for path in node.glob(p)}
+    if not nodes:
+        return ()
+    found = [_process(node, pid, nodes) for pid in node.names("/proc", "[0-9]*")]
+    return tuple(process for process in found if process is not None)
+
+
+def _process(node: Node, pid: str, nodes: set) -> Optional[Process]:  # type: ignore[type-arg]
+    base = node.path("/proc/" + pid)
+    held = set()
+    try:
+        for descriptor in os.listdir(base + "/fd"):
+            held.add(os.readlink(base + "/fd/" + descriptor))
+    except OSError:  # ended meanwhile, or another user's
+        pass
+    if not held & nodes:
+        return None
+    command = (node.read("/proc/%s/cmdline" % pid) or "").replace("\0", " ").strip()
+    return Process(int(pid), _owner(base), command[:200], tuple(sorted(held & nodes)))
+
+
+def _owner(path: str) -> str:
+    try:
+        uid = os.stat(path).st_uid
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+    except OSError:
+        return "?"

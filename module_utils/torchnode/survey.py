@@ -1,0 +1,97 @@
+"""Survey: everything that is true of a node, read once, changed never."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from typing import Any, Dict, List, Optional, Tuple
+
+from .accelerators import BACKENDS
+from .model import Accelerator, Driver, Facts, User
+from .node import Node
+from .software import read_cudnn, read_holds, read_processes, read_toolkits
+from .system import read_pythons, read_system, read_user
+from .venv import read_current, read_stacks
+
+SYSTEM_PREFIX = "/opt/torchnode"
+RECORD = "record.json"
+
+
+def default_prefix(user: User) -> str:
+    """Where the stack goes: one folder in /opt for root, the user's own data folder otherwise."""
+    return SYSTEM_PREFIX if user.uid == 0 else user.data_home + "/torchnode"
+
+
+def survey(
+    node: Node,
+    prefix: str = "",
+    python: str = "",
+    hashes: bool = False,
+    own_python: str = os.path.realpath(sys.executable),
+) -> Facts:
+    """Read the machine. An empty ``prefix`` means the default; ``python`` is adopted."""
+    user = read_user(node)
+    prefix = prefix or default_prefix(user)
+    current = read_current(node, prefix, hashes)
+    asked = tuple(p for p in (python, current.python if current else "", own_python) if p)
+    accelerators, drivers = _read_accelerators(node, asked)
+    return Facts(
+        system=read_system(node),
+        user=user,
+        prefix=prefix,
+        accelerators=accelerators,
+        switches=tuple(s for b in BACKENDS for s in getattr(b, "switches", lambda _: ())(node)),
+        drivers=drivers,
+        pythons=read_pythons(node, user, (own_python,)),
+        toolkits=read_toolkits(node),
+        cudnn=read_cudnn(node),
+        holds=read_holds(node),
+        stack=current,
+        stacks=read_stacks(node, prefix),
+        processes=read_processes(node, [p for b in BACKENDS for p in b.device_nodes]),
+        disk_free_bytes=_disk_free(node, prefix),
+        record=read_record(node, prefix),
+    )
+
+
+def read_record(node: Node, prefix: str) -> Optional[Dict[str, Any]]:
+    """The last run's record; None where there is none. A broken one says so in ``error``."""
+    text = node.read("%s/%s" % (prefix, RECORD))
+    if text is None:
+        return None
+    try:
+        record = json.loads(text)
+    except ValueError as error:
+        return {"error": "%s/%s is not JSON: %s" % (prefix, RECORD, error)}
+    return record if isinstance(record, dict) else {"error": "not a JSON object"}
+
+
+def _read_accelerators(
+    node: Node, pythons: Tuple[str, ...]
+) -> Tuple[Tuple[Accelerator, ...], Tuple[Driver, ...]]:
+    found: List[Accelerator] = []
+    drivers: List[Driver] = []
+    for backend in BACKENDS:
+        accelerators = backend.find(node)
+        driver = backend.driver(node, accelerators)
+        if driver is not None and driver.loaded:
+            # Asking a library about a driver that is not loaded can only fail, slowly.
+            accelerators, version, error = backend.refine(node, accelerators, pythons)
+            driver = dataclasses.replace(driver, nvml=version, nvml_error=error)
+        found += accelerators
+        drivers += [driver] if driver is not None else []
+    return tuple(found), tuple(drivers)
+
+
+def _disk_free(node: Node, prefix: str) -> Optional[int]:
+    """Bytes free for this user where ``prefix`` lies or will lie."""
+    path = prefix
+    while path != "/" and not node.exists(path):
+        path = os.path.dirname(path)
+    try:
+        state = os.statvfs(node.path(path))
+    except OSError:
+        return None
+    return state.f_bavail * state.f_frsize

@@ -1,0 +1,272 @@
+"""The burn-in on a real torch: a clean run passes, each injected fault fails by name, none is left.
+
+Needs an interpreter with torch: TORCHNODE_TEST_PYTHON=/path/to/venv/bin/python. On a machine where
+`make site` has run, that is the stack's own: <prefix>/current/bin/python.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from ansible.module_utils.torchnode.burn_in import judge, plan, runner
+from ansible.module_utils.torchnode.outcome import Result
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = os.environ.get("TORCHNODE_TEST_PYTHON", "")
+
+pytestmark = pytest.mark.skipif(
+    not PYTHON,
+    reason="no interpreter with torch: run `make site` once, then set "
+    "TORCHNODE_TEST_PYTHON=<prefix>/current/bin/python",
+)
+
+#: The module as Ansible runs it, in a process of its own that can be signalled.
+RUN_MODULE = """
+import json, sys
+import ansible.module_utils
+from ansible.module_utils.testing import patch_module_args
+ansible.module_utils.__path__.append(%r)
+sys.path.insert(0, %r)
+with patch_module_args(json.loads(sys.argv[1])):
+    import burn_in
+    burn_in.main()
+""" % (str(ROOT / "module_utils"), str(ROOT / "library"))
+
+QUICK: dict[str, Any] = {
+    "python": PYTHON,
+    "backend": "cpu",
+    "seconds": 2,
+    "slack": 6,
+    "memory_bytes": 16 << 20,
+}
+
+
+def start(**parameters: Any) -> subprocess.Popen[bytes]:
+    arguments = json.dumps({**QUICK, **parameters})
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN_MODULE, arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def finish(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    out, err = process.communicate(timeout=180)
+    assert out, "the module printed nothing; its stderr: %s" % err.decode()
+    result: dict[str, Any] = json.loads(out)
+    return result
+
+
+def burn(**parameters: Any) -> dict[str, Any]:
+    result = finish(start(**parameters))
+    assert children() == [], "the burn-in left processes behind"
+    return result
+
+
+def children() -> list[int]:
+    """Workers and samplers that run on this machine and have our interpreter."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if words[0] == PYTHON.encode() and any(b"torchnode_child" in word for word in words):
+                found.append(int(entry.name))
+    return found
+
+
+def worker() -> int:
+    """The pid of the one worker."""
+    (pid,) = [p for p in children() if b"\0worker\0" in Path("/proc/%d/cmdline" % p).read_bytes()]
+    return pid
+
+
+def outcomes(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {outcome["id"]: outcome for outcome in result["torchnode"]["outcomes"]}
+
+
+def until(condition: Callable[[], bool], seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen within %g s" % seconds
+        time.sleep(0.05)
+
+
+def stage(path: Path) -> Callable[[], bool]:
+    """Whether the progress file says that products are being made."""
+    return lambda: path.exists() and json.loads(path.read_text())["stage"] == "compute"
+
+
+def test_clean_run_passes(tmp_path: Path) -> None:
+    progress = tmp_path / "progress.json"
+    result = burn(progress=str(progress), seconds=3)
+    seen = outcomes(result)
+    assert not result.get("failed"), result["msg"]
+    for check in ("worker", "compute", "memory"):
+        assert seen["burn_in.%s.cpu" % check]["result"] == "pass"
+    record = result["torchnode"]["burn_in"]
+    assert record["torch"]
+    assert record["devices"][0]["totals"]["products_checked"] > 0
+    assert record["devices"][0]["samples"]
+    assert len(json.dumps(result)) < 100_000
+    assert json.loads(progress.read_text())["stage"] == "done"
+    assert list(tmp_path.iterdir()) == [progress], "a temporary file was left"
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "words"),
+    [
+        ("flip:0", "compute", "1 wrong element"),
+        ("flip:15", "compute", "1 wrong element"),
+        ("flip:63", "compute", "1 wrong element"),
+        ("nan", "compute", "0x7fc00000"),
+        ("inf", "compute", "0x7f800000"),
+        ("sticky:20", "compute", "oracle check"),
+        ("input:30", "compute", "wrong element"),
+        ("corrupt-reference:31", "compute", "reference check"),
+        (
+            "memory-cell:5",
+            "memory",
+            "byte offset 98760: expected 0x0000000000000000, read 0x0000000000000020",
+        ),
+        ("kill", "worker", "killed by SIGKILL"),
+        ("hang", "worker", "hang: no end after"),
+        ("exit", "worker", "exit status 7"),
+        ("oom", "worker", "oom:"),
+        ("garbage", "worker", "Segmentation fault (core dumped)"),
+    ],
+)
+def test_injected_fault_fails_by_name(fault: str, check: str, words: str) -> None:
+    result = burn(inject="0:" + fault)
+    outcome = outcomes(result)["burn_in.%s.cpu" % check]
+    assert result["failed"]
+    assert outcome["result"] == ("incomplete" if fault == "oom" else "fail"), outcome
+    assert words in outcome["observed"]
+    assert outcome["remedy"]
+    assert "burn_in." in result["msg"]
+    assert "cpu" in result["msg"]
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGKILL, "signal"), (signal.SIGSTOP, "hang")])
+def test_worker_struck_from_outside(tmp_path: Path, number: signal.Signals, kind: str) -> None:
+    progress = tmp_path / "progress.json"
+    process = start(progress=str(progress), seconds=3, slack=2)
+    until(stage(progress))
+    os.kill(worker(), number)
+    struck = time.monotonic()
+    result = finish(process)
+    assert time.monotonic() - struck < 3 + 2 + 5
+    assert result["torchnode"]["burn_in"]["devices"][0]["ending"] == kind
+    assert result["failed"]
+    assert children() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_parent_told_to_stop_leaves_a_record(tmp_path: Path, number: signal.Signals) -> None:
+    progress = tmp_path / "progress.json"
+    process = start(progress=str(progress), seconds=60)
+    until(stage(progress))
+    process.send_signal(number)
+    result = finish(process)
+    assert result["failed"]
+    assert number.name in result["torchnode"]["burn_in"]["interrupted"]
+    assert outcomes(result)["burn_in.worker.cpu"]["result"] == "incomplete"
+    assert children() == []
+    assert json.loads(progress.read_text())["stage"] == "interrupted"
+
+
+def test_killed_parent_takes_its_workers_with_it(tmp_path: Path) -> None:
+    progress = tmp_path / "progress.json"
+    process = start(progress=str(progress), seconds=60)
+    until(stage(progress))
+    process.kill()
+    process.communicate(timeout=30)
+    until(lambda: children() == [], seconds=5)
+
+
+def test_lost_connection_stops_the_burn(tmp_path: Path) -> None:
+    progress = tmp_path / "progress.json"
+    process = start(progress=str(progress), seconds=60)
+    until(stage(progress))
+    assert process.stdout is not None
+    process.stdout.close()
+    until(lambda: children() == [] and process.poll() is not None, seconds=10)
+    assert json.loads(progress.read_text())["stage"] == "interrupted"
+
+
+def test_a_python_without_torch_is_named() -> None:
+    result = finish(start(python=sys.executable))
+    worker_outcome = outcomes(result)["burn_in.worker.cpu"]
+    assert worker_outcome["result"] == "fail"
+    assert "No module named 'torch'" in worker_outcome["observed"]
+
+
+def test_a_python_that_is_not_there_is_named() -> None:
+    result = finish(start(python="/nonexistent/python"))
+    assert "/nonexistent/python" in outcomes(result)["burn_in.worker.cpu"]["observed"]
+
+
+def test_start_timeout_is_an_outcome(tmp_path: Path) -> None:
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nexec sleep 300\n")
+    slow.chmod(0o755)
+    began = time.monotonic()
+    result = finish(start(python=str(slow), start_timeout=1))
+    outcome = outcomes(result)["burn_in.worker.cpu"]
+    assert outcome["result"] == "incomplete"
+    assert "not ready after 1 s" in outcome["observed"]
+    assert time.monotonic() - began < 15
+
+
+def test_through_ansible_itself() -> None:
+    """The real payload: the worker's source travels in the module's zip."""
+    environment = {
+        **os.environ,
+        "ANSIBLE_LIBRARY": str(ROOT / "library"),
+        "ANSIBLE_MODULE_UTILS": str(ROOT / "module_utils"),
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal",
+    }
+    arguments = json.dumps({**QUICK, "inject": "0:flip:7"})
+    done = subprocess.run(
+        [
+            Path(sys.executable).parent / "ansible",
+            "localhost",
+            "-e",
+            "ansible_python_interpreter=" + sys.executable,
+            "-m",
+            "burn_in",
+            "-a",
+            arguments,
+        ],
+        env=environment,
+        capture_output=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert b"burn_in.compute.cpu" in done.stdout
+    assert children() == []
+
+
+def test_one_of_several_is_named() -> None:
+    """Two workers at once, a fault in the second: it is the only one that fails."""
+    parameters = {**QUICK, "accelerators": [], "start_timeout": 120, "memory_fraction": 0.9}
+    made = plan.make({**parameters, "inject": None, "progress": None})
+    twins = tuple(plan.Device("cpu%d" % index, index, "") for index in range(2))
+    seen = runner.run(dataclasses.replace(made, devices=twins, inject=(1, "inf")))
+    results = {outcome.id: outcome.result for outcome in judge.judge(seen)}
+    assert results["burn_in.compute.cpu0"] is Result.PASS
+    assert results["burn_in.compute.cpu1"] is Result.FAIL
+    assert children() == []

@@ -1,0 +1,222 @@
+"""What runs under the venv's Python, as far as it can be tested without torch or a GPU."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible.module_utils.torchnode.burn_in.child import (
+    compute,
+    device,
+    memory,
+    nvml,
+    sysfs,
+    worker,
+)
+
+
+def test_nothing_imports_torch_in_the_parent() -> None:
+    assert "torch" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "stat", "room"),
+    [
+        ("max", "5", "", None),
+        ("", "", "", None),
+        ("9223372036854771712", "5", "", None),  # v1's 'no limit'
+        ("1000", "400", "", 600),
+        ("1000", "900", "anon 1\ninactive_file 300\n", 400),
+        ("1000", "1200", "", 0),
+    ],
+)
+def test_room_in_a_control_group(limit: str, used: str, stat: str, room: int | None) -> None:
+    assert device.cgroup_room(limit, used, stat, "inactive_file") == room
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("0000:19:00.0", "0000:19:00"),
+        ("00000000:19:00.0", "0000:19:00"),
+        ("0001:AB:00.0", "0001:ab:00"),
+        ("19:00.0", "0000:19:00"),
+        ("", ""),
+    ],
+)
+def test_pci_addresses_compare(text: str, short: str) -> None:
+    assert device.short_bus(text) == short
+
+
+def fake_torch(*uuids: str, **change: Any) -> Any:
+    seen = [
+        SimpleNamespace(
+            uuid=uuid, pci_domain_id=0, pci_bus_id=0x19 + i, pci_device_id=0, name="H200",
+            major=9, minor=0, multi_processor_count=132,
+        )
+        for i, uuid in enumerate(uuids)
+    ]  # fmt: skip
+    cuda = SimpleNamespace(
+        device_count=lambda: len(seen),
+        get_device_properties=lambda index: seen[index],
+        set_device=lambda index: None,
+        init=lambda: None,
+    )
+    backends = SimpleNamespace(cuda=SimpleNamespace(matmul=SimpleNamespace()))
+    return SimpleNamespace(
+        cuda=cuda,
+        backends=backends,
+        device=lambda *words: words,
+        version=SimpleNamespace(cuda="13"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        ({"uuid": "GPU-bb", "bus": None, "index": 0}, 1),
+        ({"uuid": None, "bus": "0000:1a:00.0", "index": 0}, 1),
+        ({"uuid": None, "bus": None, "index": 1}, 1),
+        ({"uuid": "GPU-aa", "bus": None, "index": 5}, 0),
+    ],
+)
+def test_a_device_is_found_by_identity_then_by_number(wanted: dict[str, Any], index: int) -> None:
+    found = device.Cuda(fake_torch("aa", "bb"), {"device": "cuda0", **wanted})
+    assert found.handle == ("cuda", index)
+    assert found.has("bf16")
+    assert found.describe()["bus"] == "0000:%02x:00" % (0x19 + index)
+
+
+@pytest.mark.parametrize("uuids", [(), ("bb", "cc")])
+def test_a_hidden_device_is_missing_never_another_one(uuids: tuple[str, ...]) -> None:
+    wanted = {"device": "cuda0", "uuid": "GPU-aa", "bus": None, "index": 0}
+    with pytest.raises(device.DeviceMissing) as caught:
+        device.Cuda(fake_torch(*uuids), wanted)
+    assert caught.value.visible == len(uuids)
+    assert "CUDA_VISIBLE_DEVICES" in str(caught.value)
+
+
+def test_exact_accumulation_is_asked_for() -> None:
+    torch = fake_torch("aa")
+    device.Cuda(torch, {"device": "cuda0", "uuid": "GPU-aa", "index": 0})
+    assert vars(torch.backends.cuda.matmul) == {
+        "allow_tf32": False,
+        "allow_bf16_reduced_precision_reduction": False,
+        "allow_fp16_reduced_precision_reduction": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("free", "fraction", "cap", "size"),
+    [(1000, 0.9, 0, 896), (1000, 0.9, 100, 96), (0, 0.9, 100, 0), (10**12, 0.5, 0, 5 * 10**11)],
+)
+def test_memory_under_test(free: int, fraction: float, cap: int, size: int) -> None:
+    assert memory.size_of(free, fraction, cap) == size
+
+
+@pytest.mark.parametrize("total", [8, 1 << 20, 1 << 28, 126 << 30])
+def test_chunks_leave_room_for_their_comparison(total: int) -> None:
+    chunk = memory.chunk_of(total)
+    assert chunk % memory.CELL == 0
+    assert chunk <= max(memory.MIB, total // 32)
+
+
+def test_pattern_constants_are_the_bytes_they_say() -> None:
+    bits = {name: value & (1 << 64) - 1 for name, value in memory.CONSTANTS.items()}
+    assert bits["0x55"] == int("55" * 8, 16)
+    assert bits["0xAA"] == int("AA" * 8, 16)
+    assert bits["ones"] == int("FF" * 8, 16)
+
+
+@pytest.mark.parametrize(
+    ("value", "bits", "text"),
+    [(-1, 16, "0xffff"), (0x7FC0, 16, "0x7fc0"), (-(1 << 31), 32, "0x80000000")],
+)
+def test_bits_are_shown_unsigned(value: int, bits: int, text: str) -> None:
+    assert compute.hexadecimal(value, bits) == text
+
+
+def test_first_precision_that_the_device_has() -> None:
+    groups = [["bf16", "fp16"], ["fp32"]]
+    assert compute.choose(groups, lambda p: p != "bf16") == ["fp16", "fp32"]
+    assert compute.choose(groups, lambda p: p == "fp32") == ["fp32"]
+
+
+@pytest.mark.parametrize(("free", "size"), [(140 << 30, 8192), (8 << 30, 4096), (1 << 20, 256)])
+def test_products_fit_the_device(free: int, size: int) -> None:
+    assert compute.fitting_size(8192, 4, 2, free) == size
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MemoryError(), "oom"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "oom"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "oom"),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), "exception"),
+    ],
+)
+def test_running_out_of_memory_is_told_apart(error: Exception, kind: str) -> None:
+    assert worker.kind_of(error) == kind
+
+
+class FakeNvml(SimpleNamespace):
+    """One H200 that knows no remapped rows."""
+
+    class NVMLError(Exception):
+        pass
+
+    def _refuse(self, handle: Any) -> None:
+        raise self.NVMLError("Not Supported")
+
+
+def fake_nvml() -> Any:
+    fake = FakeNvml(
+        NVML_TEMPERATURE_GPU=0,
+        NVML_CLOCK_SM=1,
+        NVML_MEMORY_ERROR_TYPE_UNCORRECTED=1,
+        NVML_VOLATILE_ECC=0,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetCount=lambda: 1,
+        nvmlDeviceGetHandleByIndex=lambda index: "handle",
+        nvmlDeviceGetUUID=lambda handle: b"GPU-AB12",
+        nvmlDeviceGetPciInfo=lambda handle: SimpleNamespace(busId=b"00000000:19:00.0"),
+        nvmlSystemGetDriverVersion=lambda: "580.1",
+        nvmlDeviceGetTemperature=lambda handle, sensor: 61,
+        nvmlDeviceGetPowerUsage=lambda handle: 690500,
+        nvmlDeviceGetEnforcedPowerLimit=lambda handle: 700000,
+        nvmlDeviceGetClockInfo=lambda handle, kind: 1425,
+        nvmlDeviceGetCurrentClocksThrottleReasons=lambda handle: 4,
+        nvmlDeviceGetTotalEccErrors=lambda handle, kind, counter: 0,
+    )
+    fake.nvmlDeviceGetRemappedRows = fake._refuse
+    return fake
+
+
+def test_nvml_fields_with_their_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", fake_nvml())
+    source = nvml.Source()
+    values = {"temperature": 61, "power": 690.5, "power_limit": 700.0, "clock": 1425, "reasons": 4}
+    assert source.sample() == {"ab12": values}
+    inventory = source.inventory()
+    assert inventory["driver"] == "580.1"
+    told = inventory["devices"]["ab12"]
+    assert told["bus"] == "0000:19:00"
+    assert told["absent"] == {}
+    assert told["counters"] == {"ecc_uncorrected": 0}
+    assert "remap_failed: Not Supported" in told["counters_absent"]
+
+
+def test_sysfs_takes_cpu_zones_only(tmp_path: Any) -> None:
+    for number, (kind, value) in enumerate([("x86_pkg_temp", "51000"), ("iwlwifi", "99000")]):
+        zone = tmp_path / ("class/thermal/thermal_zone%d" % number)
+        zone.mkdir(parents=True)
+        (zone / "type").write_text(kind + "\n")
+        (zone / "temp").write_text(value + "\n")
+    source = sysfs.Source(str(tmp_path))
+    assert source.sample() == {"cpu": {"temperature": 51.0}}
+    assert "clock" in source.inventory()["devices"]["cpu"]["absent"]
+    assert "temperature" not in source.inventory()["devices"]["cpu"]["absent"]

@@ -1,0 +1,353 @@
+"""What was seen in, outcomes out: tables of cases."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from ansible.module_utils.torchnode.burn_in import judge, progress, rates, summary, telemetry
+from ansible.module_utils.torchnode.burn_in.records import (
+    ENDINGS,
+    Burn,
+    DeviceRun,
+    Ending,
+    Telemetry,
+)
+from ansible.module_utils.torchnode.data.parts_ceilings import CEILINGS, ceiling
+from ansible.module_utils.torchnode.outcome import Outcome, Result, fold
+
+H200 = "NVIDIA H200"
+
+
+def job(**change: Any) -> dict[str, Any]:
+    return {
+        "precision": "bf16",
+        "pattern": "random normals",
+        "shape": [8192, 8192, 8192],
+        "products": 100,
+        "wrong": 0,
+        "bytes": 100 << 27,
+        "tflops": 670.0,
+        "verified_tflops": 640.0,
+        "digest": "d",
+        **change,
+    }
+
+
+def memory(**change: Any) -> dict[str, Any]:
+    return {
+        "free": 100 << 30,
+        "tested": 90 << 30,
+        "checked": 540 << 30,
+        "cycles": 1,
+        "wrong": 0,
+        "patterns": ["zeros", "ones"],
+        "missed": [],
+        "seconds": 5.0,
+        **change,
+    }
+
+
+def samples(*tflops: float) -> list[dict[str, float]]:
+    return [
+        {"t": float(i + 1), "tflops": rate, "verified_tflops": rate}
+        for i, rate in enumerate(tflops)
+    ]
+
+
+def device(index: int = 0, rate: float = 720.0, **change: Any) -> DeviceRun:
+    run = DeviceRun("cuda%d" % index, index, H200, "GPU-%d" % index, 1, "2.13.0")
+    run.ready = {"bus": None}
+    run.samples = samples(*[rate] * 15)
+    run.done = {"compute": [job(), job(pattern="exact integers")], "memory": memory()}
+    run.ending = Ending("finished")
+    for name, value in change.items():
+        setattr(run, name, value)
+    return run
+
+
+def burn(*devices: DeviceRun, mask: int = 0, **change: Any) -> Burn:
+    made = Burn("cuda", list(devices) or [device()], started=1.7e9, seconds=30.0)
+    counters = {"ecc_uncorrected": 0, "remapped_uncorrectable": 0, "remap_pending": 0}
+    for run in made.devices:
+        key = "%d" % run.index
+        run.visible = len(made.devices)
+        made.telemetry.devices[key] = {
+            "absent": {},
+            "counters": dict(counters),
+            "counters_absent": "",
+        }
+        made.telemetry.samples[key] = [
+            {"t": float(t), "temperature": 60.0, "power": 690.0, "clock": 1400.0, "reasons": mask}
+            for t in range(20)
+        ]
+    made.telemetry.final = {key: dict(counters) for key in made.telemetry.devices}
+    for name, value in change.items():
+        setattr(made, name, value)
+    return made
+
+
+def find(outcomes: list[Outcome], identity: str) -> Outcome:
+    return next(outcome for outcome in outcomes if outcome.id == identity)
+
+
+def test_a_clean_burn_passes_in_everything() -> None:
+    outcomes = judge.judge(burn(device(0), device(1)))
+    assert {outcome.result for outcome in outcomes} == {Result.PASS}
+    assert fold(outcomes) is Result.PASS
+    assert judge.told(outcomes) == "cuda0, cuda1 burned in without a fault"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ENDINGS if kind != "finished"])
+def test_every_death_is_an_outcome_and_nothing_of_it_passes(kind: str) -> None:
+    dead = device(1, done=None, ending=Ending(kind, "why", "last words"))
+    outcomes = judge.judge(burn(device(0), dead))
+    worker = find(outcomes, "burn_in.worker.cuda1")
+    assert worker.result in (Result.FAIL, Result.INCOMPLETE)
+    assert "why" in worker.observed
+    assert "last words" in worker.observed
+    assert worker.cause
+    assert worker.remedy
+    for check in ("compute", "memory", "throughput"):
+        assert find(outcomes, "burn_in.%s.cuda1" % check).result is Result.INCOMPLETE
+        assert find(outcomes, "burn_in.%s.cuda0" % check).result is Result.PASS
+    assert fold(outcomes) in (Result.FAIL, Result.INCOMPLETE)
+
+
+def defect(**change: Any) -> dict[str, Any]:
+    return {
+        "stage": "compute",
+        "check": "repeat",
+        "precision": "bf16",
+        "pattern": "random normals",
+        "wrong": 1,
+        "offset": [3, 7],
+        "expected": "0x3f80",
+        "read": "0x3f81",
+        "product": 12,
+        **change,
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "check", "words"),
+    [
+        (defect(), "compute", "row 3, column 7: expected 0x3f80, read 0x3f81"),
+        (defect(check="oracle", pattern="exact integers"), "compute", "oracle check of bf16"),
+        (defect(check="reference", offset=None), "compute", "reference check"),
+        (
+            defect(stage="memory", check="read-back", pattern="0x55", offset=4096),
+            "memory",
+            "pattern 0x55: 1 wrong cell(s), first at byte offset 4096",
+        ),
+        ({"stage": "compute"}, "compute", "None check"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["finished", "signal"])
+def test_a_defect_fails_its_device_even_if_the_worker_died(
+    found: dict[str, Any], check: str, words: str, kind: str
+) -> None:
+    struck = device(1, defects=[found, found], told=2, ending=Ending(kind))
+    outcomes = judge.judge(burn(device(0), struck))
+    outcome = find(outcomes, "burn_in.%s.cuda1" % check)
+    assert outcome.result is Result.FAIL
+    assert words in outcome.observed
+    assert "cuda1" in outcome.observed
+    assert "(and 1 more like it)" in outcome.observed
+    assert find(outcomes, "burn_in.%s.cuda0" % check).result is Result.PASS
+
+
+@pytest.mark.parametrize(
+    ("done", "check"),
+    [
+        ({"compute": [job(products=0)], "memory": memory()}, "compute"),
+        ({"compute": [], "memory": memory()}, "compute"),
+        ({"compute": [job()], "memory": memory(missed=["random"])}, "memory"),
+        ({"compute": [job()], "memory": memory(tested=0)}, "memory"),
+    ],
+)
+def test_what_was_not_covered_is_incomplete(done: dict[str, Any], check: str) -> None:
+    outcome = find(judge.judge(burn(device(done=done))), "burn_in.%s.cuda0" % check)
+    assert outcome.result is Result.INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    ("visible", "result"),
+    [(1, Result.PASS), (0, Result.FAIL), (2, Result.FAIL), (None, Result.INCOMPLETE)],
+)
+def test_number_of_devices(visible: int | None, result: Result) -> None:
+    seen = burn()
+    seen.devices[0].visible = visible
+    assert find(judge.judge(seen), "burn_in.devices").result is result
+
+
+@pytest.mark.parametrize(
+    ("rates_seen", "mask", "result"),
+    [
+        ([720.0] * 16, 0, Result.PASS),  # 73% of the peak
+        ([600.0] * 3 + [720.0] * 13, 0, Result.PASS),  # the warm-up does not count
+        ([720.0] * 8 + [560.0] * 8, 0x40, Result.FAIL),  # 57% of the peak
+        ([900.0] * 8 + [720.0] * 8, 0, Result.WARN),  # 20% down by itself
+        ([900.0] * 8 + [720.0] * 8, 0x4, Result.PASS),  # the power cap explains it
+        ([900.0] * 8 + [720.0] * 8, 0x24, Result.WARN),  # heat besides the cap does not
+        ([670.0] * 16, 0, Result.WARN),  # 68% of the peak with no cap
+        ([670.0] * 16, 0x4, Result.PASS),  # the same at the cap
+        ([600.0] * 16, 0x4, Result.FAIL),  # 61%
+        ([0.0] * 16, 0, Result.FAIL),
+        ([math.nan] * 16, 0, Result.INCOMPLETE),
+        ([math.inf] * 16, 0, Result.INCOMPLETE),
+        ([], 0, Result.INCOMPLETE),
+        ([700.0], 0, Result.WARN),  # too short for a drop, but the peak still judges: 71%
+    ],
+)
+def test_throughput_of_one_device(rates_seen: list[float], mask: int, result: Result) -> None:
+    run = device(samples=samples(*rates_seen))
+    assert rates.throughput(burn(run, mask=mask), run).result is result
+
+
+@pytest.mark.parametrize(
+    ("others", "result"),
+    [
+        ([720.0, 720.0, 720.0], Result.PASS),
+        ([770.0, 770.0, 770.0], Result.WARN),  # 6.5% behind
+        ([850.0, 850.0, 850.0], Result.FAIL),  # 15% behind
+        ([850.0, 720.0, 720.0], Result.PASS),  # one fast neighbour is not the median
+        ([math.nan, 720.0, 720.0], Result.PASS),
+        ([0.0, 0.0, 0.0], Result.PASS),  # their fault, not this one's
+    ],
+)
+def test_throughput_against_neighbours(others: list[float], result: Result) -> None:
+    mine = device(0, 720.0)
+    seen = burn(mine, *(device(i + 1, rate) for i, rate in enumerate(others)))
+    assert rates.throughput(seen, mine).result is result
+
+
+def test_a_rate_with_nothing_to_compare_is_skipped_not_passed() -> None:
+    run = device(model="Unheard Of 9000", samples=samples(1.0, 1.0))
+    outcome = rates.throughput(burn(run), run)
+    assert outcome.result is Result.SKIPPED
+    assert "no known peak for Unheard Of 9000" in outcome.observed
+
+
+@pytest.mark.parametrize(
+    ("mask", "result"),
+    [
+        (0x0, Result.PASS),
+        (0x1, Result.PASS),
+        (0x4, Result.PASS),
+        (0x20, Result.WARN),
+        (0x24, Result.WARN),
+        (0x8, Result.FAIL),
+        (0x40, Result.FAIL),
+        (0x4C, Result.FAIL),
+        (0x80, Result.FAIL),
+    ],
+)
+def test_slowdown_reasons_are_a_bit_mask(mask: int, result: Result) -> None:
+    outcome = find(judge.judge(burn(mask=mask)), "burn_in.telemetry.cuda0")
+    assert outcome.result is result
+
+
+def test_absent_telemetry_is_skipped_with_its_reason() -> None:
+    seen = burn(telemetry=Telemetry(failure="ModuleNotFoundError: No module named 'pynvml'"))
+    for check in ("telemetry", "error_counters"):
+        outcome = find(judge.judge(seen), "burn_in.%s.cuda0" % check)
+        assert outcome.result is Result.SKIPPED
+        assert "pynvml" in outcome.cause
+
+
+def test_telemetry_without_reasons_is_skipped_and_shows_what_there_was() -> None:
+    seen = burn()
+    seen.telemetry.samples["0"] = [{"t": 1.0, "temperature": 60.0}]
+    seen.telemetry.devices["0"]["absent"] = {"reasons": "Not Supported"}
+    outcome = find(judge.judge(seen), "burn_in.telemetry.cuda0")
+    assert outcome.result is Result.SKIPPED
+    assert "temperature 60 to 60 C" in outcome.observed
+    assert "not measured: reasons (Not Supported)" in outcome.observed
+
+
+def test_a_sampler_that_died_is_incomplete() -> None:
+    seen = burn()
+    seen.telemetry.failure = "the sampler ended with status -9"
+    assert find(judge.judge(seen), "burn_in.telemetry.cuda0").result is Result.INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "result"),
+    [
+        ({"ecc_uncorrected": 0}, {"ecc_uncorrected": 0}, Result.PASS),
+        ({"ecc_uncorrected": 0}, {"ecc_uncorrected": 1}, Result.FAIL),
+        ({"ecc_uncorrected": 3}, {"ecc_uncorrected": 3}, Result.WARN),
+        ({"remapped_uncorrectable": 1}, {"remapped_uncorrectable": 2}, Result.FAIL),
+        ({"remapped_uncorrectable": 1}, {"remapped_uncorrectable": 1}, Result.PASS),
+        ({"remap_failed": 1}, {"remap_failed": 1}, Result.FAIL),
+        ({"remap_pending": 0}, {"remap_pending": 1}, Result.WARN),
+        ({"ecc_uncorrected": 0}, {}, Result.INCOMPLETE),
+        ({}, {}, Result.SKIPPED),
+    ],
+)
+def test_error_counters(before: dict[str, int], after: dict[str, int], result: Result) -> None:
+    seen = burn()
+    seen.telemetry.devices["0"]["counters"] = before
+    seen.telemetry.final = {"0": after}
+    assert find(judge.judge(seen), "burn_in.error_counters.cuda0").result is result
+
+
+def test_telemetry_is_found_by_pci_address_where_torch_tells_no_uuid() -> None:
+    run = device(uuid=None)
+    seen = burn(run)
+    run.ready = {"bus": "0000:19:00"}
+    assert telemetry.key_of(seen, run) == ""
+    seen.telemetry.devices["0"]["bus"] = "0000:19:00"
+    assert telemetry.key_of(seen, run) == "0"
+
+
+@pytest.mark.parametrize("event", [{"event": "what"}, {"event": "inventory"}, {"event": "final"}])
+def test_a_malformed_sample_is_refused(event: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="event"):
+        telemetry.take(Telemetry(), event, 1.0)
+
+
+def test_the_record_is_small_and_finite() -> None:
+    many = [device(i, samples=samples(*[700.0] * 4000, math.nan)) for i in range(8)]
+    record = summary.summary(burn(*many))
+    text = json.dumps(record, allow_nan=False)
+    assert len(text) < 100_000
+    assert record["devices"][0]["samples"][-1][1] is None  # the NaN at the end, as no number
+    assert set(record["columns"]) >= {"t", "tflops", "temperature", "power", "clock"}
+
+
+def test_the_record_pairs_a_rate_with_telemetry_of_its_time() -> None:
+    record = summary.summary(burn(device(samples=samples(*[700.0] * 40))))
+    rows = record["devices"][0]["samples"]
+    assert rows[0] == [1.0, 700.0, 60.0, 690.0, 1400.0]
+    assert rows[-1] == [40.0, 700.0, None, None, None]  # the sampling ended at 19 s
+
+
+@pytest.mark.parametrize(("most", "kept"), [(5, [2, 4, 6, 8, 10]), (20, list(range(1, 11)))])
+def test_thinning_keeps_the_last(most: int, kept: list[int]) -> None:
+    assert summary.thin(list(range(1, 11)), most) == kept
+
+
+def test_progress_names_the_worst_temperature_and_the_errors() -> None:
+    seen = burn(device(0, ending=None, progress={"stage": "compute"}), device(1, told=3))
+    state = progress.snapshot(seen, 5.0, 20.0, burning=True, final=False)
+    assert (state["stage"], state["percent"]) == ("compute", 25)
+    assert (state["errors"], state["worst_temperature"]) == (3, 60.0)
+    seen.interrupted = "signal SIGTERM"
+    assert progress.snapshot(seen, 5.0, 20.0, True, True)["stage"] == "interrupted"
+
+
+def test_ceilings_are_sourced_and_exact() -> None:
+    for row in CEILINGS:
+        assert row.source.startswith("https://")
+        assert len(row.retrieved) == len("2026-11-22")
+        assert 0 < row.fail_below < row.warn_below < 1
+        assert row.tflops > 0
+    assert ceiling("NVIDIA H200", "bf16")
+    assert ceiling("NVIDIA H200 NVL", "bf16") is None
+    assert ceiling("NVIDIA GH200", "bf16") is None
+    assert ceiling("NVIDIA H200", "fp32") is None

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Capture what survey reads of this machine as one JSON document, for tests/fixtures.
+
+    python3 tools/capture_fixture.py > tests/fixtures/<vendor>/<machine>.json
+
+Standard library only, Python 3.9 or later, no root needed, nothing is changed. ``files`` maps a
+path to its text, ``links`` a path to where it points, ``nodes`` lists device nodes, ``commands``
+maps a command line to its output. Serial numbers, host names and addresses are not read.
+"""
+
+from __future__ import annotations
+
+import datetime
+import glob
+import json
+import os
+import platform
+import subprocess
+import sys
+
+LIMIT_BYTES = 20_000  # of any one file or output: fixtures are read by people
+
+FILES = [
+    "/etc/os-release",
+    "/proc/sys/kernel/osrelease",
+    "/proc/sys/kernel/random/boot_id",
+    "/proc/meminfo",
+    "/proc/modules",
+    "/proc/1/environ",
+    "/proc/driver/nvidia/version",
+    "/proc/driver/nvidia/params",
+    "/proc/driver/nvidia/gpus/*/information",
+    "/run/systemd/container",
+    "/run/.containerenv",
+    "/.dockerenv",
+    "/sys/class/dmi/id/sys_vendor",
+    "/sys/class/dmi/id/product_name",
+    "/sys/firmware/efi/efivars/SecureBoot-*",
+    "/sys/hypervisor/type",
+    "/sys/module/nvidia*/version",
+    "/sys/module/nouveau/refcnt",
+    "/sys/module/amdgpu/version",
+    "/sys/class/kfd/kfd/topology/nodes/*/properties",
+    "/usr/local/cuda*/version.json",
+    "/usr/include/cudnn_version.h",
+    "/usr/include/x86_64-linux-gnu/cudnn_version*.h",
+    "/usr/local/cuda/include/cudnn_version.h",
+]
+PCI_FILES = [
+    "vendor", "device", "class", "subsystem_vendor", "subsystem_device", "revision", "numa_node",
+    "current_link_speed", "current_link_width", "max_link_speed", "max_link_width",
+    "boot_vga", "enable",
+]  # fmt: skip
+PCI_LINKS = ["driver", "physfn", "iommu_group"]
+NODES = [
+    "/dev/nvidia*", "/dev/nvidia-caps/*", "/dev/dxg", "/dev/dri/*", "/dev/kfd", "/dev/davinci*",
+    "/dev/cambricon*", "/dev/accel*", "/dev/vfio/*", "/dev/kmsg",
+]  # fmt: skip
+LIBRARIES = [
+    "/usr/lib/*/libcuda.so*", "/usr/lib/*/libnvidia-ml.so*", "/usr/lib64/libcuda.so*",
+    "/usr/lib64/libnvidia-ml.so*", "/usr/local/nvidia/lib*/libcuda.so*",
+    "/usr/local/nvidia/lib*/libnvidia-ml.so*", "/usr/lib/wsl/lib/libcuda.so*",
+    "/usr/lib/*/libcudnn.so*", "/usr/local/cuda", "/usr/local/cuda-*",
+]  # fmt: skip
+SMI_FIELDS = (
+    "index,pci.bus_id,uuid,name,driver_version,memory.total,compute_cap,"
+    "pcie.link.gen.current,pcie.link.width.current"
+)
+COMMANDS = [
+    ["uname", "-srm"],
+    ["modinfo", "-F", "version", "nvidia"],
+    ["modinfo", "-F", "license", "nvidia"],
+    ["modinfo", "-F", "filename", "nvidia"],
+    ["apt-mark", "showhold"],
+    ["nvidia-smi", "--query-gpu=" + SMI_FIELDS, "--format=csv,noheader,nounits"],
+    ["nvidia-smi", "topo", "-m"],
+    ["ldconfig", "-p"],
+]
+
+
+def read(path: str) -> str | None:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(LIMIT_BYTES).decode("utf-8", "backslashreplace")
+    except OSError:
+        return None
+
+
+def run(argv: list[str]) -> dict[str, object]:
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return {"error": str(error)}
+    return {"rc": done.returncode, "out": done.stdout[:LIMIT_BYTES], "err": done.stderr[:2000]}
+
+
+def capture() -> dict[str, object]:
+    files: dict[str, str] = {}
+    links: dict[str, str] = {}
+    patterns = FILES + [f"/sys/bus/pci/devices/*/{name}" for name in PCI_FILES]
+    for path in sorted(p for pattern in patterns for p in glob.glob(pattern)):
+        text = read(path)
+        if text is not None:
+            # Init's environment may hold secrets; only its 'container=' entry is of interest.
+            if path == "/proc/1/environ":
+                text = "\0".join(e for e in text.split("\0") if e.startswith("container="))
+            if "cudnn_version" in path:
+                text = "\n".join(line for line in text.splitlines() if line.startswith("#define"))
+            files[path] = text
+    cpuinfo = read("/proc/cpuinfo") or ""
+    files["/proc/cpuinfo"] = cpuinfo.split("\n\n")[0] + "\n"
+    link_patterns = [f"/sys/bus/pci/devices/*/{name}" for name in PCI_LINKS] + LIBRARIES
+    for path in sorted(p for pattern in link_patterns for p in glob.glob(pattern)):
+        links[path] = os.path.basename(os.path.realpath(path))
+    commands = {" ".join(argv): run(argv) for argv in COMMANDS}
+    commands["ldconfig -p"] = {
+        key: "\n".join(l for l in str(value).splitlines() if "nvidia" in l or "cud" in l)
+        if key == "out" else value
+        for key, value in commands["ldconfig -p"].items()
+    }  # fmt: skip
+    return {
+        "captured": datetime.date.today().isoformat(),
+        "command": "python3 tools/capture_fixture.py",
+        "origin": "captured",
+        "python": platform.python_version(),
+        "uid": os.getuid(),
+        "files": files,
+        "links": links,
+        "nodes": sorted(p for pattern in NODES for p in glob.glob(pattern)),
+        "commands": commands,
+    }
+
+
+if __name__ == "__main__":
+    json.dump(capture(), sys.stdout, indent=1, sort_keys=True)
+    sys.stdout.write("\n")
