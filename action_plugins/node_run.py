@@ -109,7 +109,7 @@ def _record(
     run: dict[str, Any], variables: dict[str, Any], outcomes: list[Outcome], days: float
 ) -> dict[str, Any]:
     facts = from_data(Facts, variables["_survey"]["torchnode"]["facts"])
-    stack = from_data(Stack, variables["_torchnode_stack"])
+    stack = from_data(Stack, variables["_resolved"]["torchnode"]["stack"])
     of, now = records.identity(facts, stack), time.time()
     first = worst(outcomes)
     bad = first is not None and first.remedy

@@ -44,16 +44,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is untyped
             changed=False,
             msg=decision.summary,
             failed=decision.failed,
-            ansible_facts={
-                "_torchnode_stack": as_data(decision.stack),
-                "_torchnode_plan": as_data(decision.steps),
-                "_torchnode_groups": decision.groups,
-                "_torchnode_interpreter": decision.stack.interpreter if decision.stack else "",
-            },
             torchnode={
                 "stage": "resolve",
                 "stack": as_data(decision.stack),
                 "plan": as_data(decision.steps),
+                "groups": decision.groups,
+                "interpreter": decision.stack.interpreter if decision.stack else "",
                 "outcomes": [outcome.as_dict() for outcome in decision.outcomes],
             },
         )

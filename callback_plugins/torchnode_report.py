@@ -41,7 +41,7 @@ if str(_PROJECT / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(_PROJECT / "module_utils"))
 
 from ansible.module_utils.torchnode import controller, journal, report
-from ansible.module_utils.torchnode.outcome import PROVING_STAGES
+from ansible.module_utils.torchnode.outcome import Stage
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core is untyped here
@@ -168,9 +168,11 @@ def _requested(playbook: Any) -> list[str]:
         stage = play.get_vars().get("_torchnode_stage")
         if stage and stage not in stages and _selected(set(play.tags), only, skip):
             stages.append(stage)
+    if Stage.SURVEY.value in stages:  # one play holds both: nothing is surveyed but to resolve it
+        stages.insert(stages.index(Stage.SURVEY.value) + 1, Stage.RESOLVE.value)
     if _check_mode():
-        proving = {stage.value for stage in PROVING_STAGES}
-        stages = [stage for stage in stages if stage not in proving]
+        plans = (Stage.SURVEY.value, Stage.RESOLVE.value)
+        stages = [stage for stage in stages if stage in plans]
     return stages
 
 

@@ -77,8 +77,8 @@ EXAMPLES = r"""
 - name: Build the resolved stack
   python_stack:
     prefix: /opt/torchnode
-    stack: "{{ _torchnode_stack }}"
-    lock: "{{ lookup('ansible.builtin.file', 'locks/' ~ _torchnode_stack.lock) }}"
+    stack: "{{ resolved.torchnode.stack }}"
+    lock: "{{ lookup('ansible.builtin.file', 'locks/' ~ resolved.torchnode.stack.lock) }}"
     uv: /opt/torchnode/uv/0.13.9/uv
 """
 

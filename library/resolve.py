@@ -11,8 +11,6 @@ description:
   - Runs on the controller; the node is not touched.
   - Fails for a wish that cannot be met, naming the conflict and the nearest stack that works, for
     accelerators that are not the expected ones, and for a preflight condition that does not hold.
-  - Sets the facts C(_torchnode_stack), C(_torchnode_plan), C(_torchnode_groups) and
-    C(_torchnode_interpreter).
 options:
   facts:
     description: The C(torchnode.facts) of M(accelerator_facts).
@@ -46,7 +44,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 torchnode:
-  description: The resolve stage's C(stack), C(plan) and C(outcomes).
+  description: The resolve stage's C(stack), C(plan), C(groups), C(interpreter) and C(outcomes).
   returned: always
   type: dict
 """

@@ -435,7 +435,8 @@ def minor(version: str) -> str:
 
 
 def _digest(lock: Lock, python: PythonInterpreter) -> str:
-    text = "%s %s %s" % (lock.digest, minor(python.version), python.path)
+    # By minor version: a patch release, or the same Python at another path, changes no wheel.
+    text = "%s %s" % (lock.digest, minor(python.version))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

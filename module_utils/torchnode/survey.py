@@ -44,7 +44,7 @@ def survey(
         accelerators=accelerators,
         switches=tuple(s for b in BACKENDS for s in getattr(b, "switches", lambda _: ())(node)),
         drivers=drivers,
-        pythons=read_pythons(node, user, (own_python,)),
+        pythons=read_pythons(node, user, own_python),
         toolkits=read_toolkits(node),
         cudnn=read_cudnn(node),
         holds=read_holds(node),

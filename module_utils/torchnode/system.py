@@ -6,7 +6,7 @@ import os
 import platform
 import pwd
 import shlex
-from typing import Dict, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from .model import PythonInterpreter, System, User
 from .node import Node
@@ -67,14 +67,18 @@ def read_user(node: Node) -> User:
     return User(name=name, uid=node.uid, home=home, data_home=data)
 
 
-def read_pythons(node: Node, user: User, extra: Tuple[str, ...]) -> Tuple[PythonInterpreter, ...]:
-    """The Pythons that answer when run, ``extra`` first, each real interpreter once."""
-    paths = list(extra)
+def read_pythons(node: Node, user: User, own: str) -> Tuple[PythonInterpreter, ...]:
+    """The Pythons that answer when run, the system's first, each real interpreter once.
+
+    ``own`` runs this survey and comes last: on the controller it is the one that Ansible uses.
+    """
+    paths: List[str] = []
     for folder in ("/usr/bin", "/usr/local/bin", user.home + "/.local/bin"):
         paths += node.glob(folder + "/python3") + node.glob(folder + "/python3.[0-9]*")
     paths += node.glob("/opt/python*/bin/python3") + node.glob(
         user.home + "/.pyenv/versions/*/bin/python3"
     )
+    paths.append(own)
     found: Dict[str, PythonInterpreter] = {}
     for path in paths:
         real = os.path.realpath(node.path(path))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import re
 import textwrap
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.torchnode import requirements
+from ansible.module_utils.torchnode.causes import CAUSES
 from ansible.module_utils.torchnode.model import (
     Accelerator,
     Driver,
@@ -152,6 +154,16 @@ def judge(
     outcomes = requirements.judge(subject)
     assert len({outcome.id for outcome in outcomes}) == len(outcomes)
     return {outcome.id.partition(".")[2]: outcome for outcome in outcomes}
+
+
+def tells(outcome: Outcome, cause_id: str) -> bool:
+    """Whether the outcome's cause and remedy are this row's, whatever the values filled in."""
+    row = CAUSES[cause_id]
+    pairs = ((row.cause, outcome.cause), (row.remedy, outcome.remedy))
+    return all(
+        re.fullmatch(".*".join(map(re.escape, re.split(r"{[^}]*}", template))), text, re.DOTALL)
+        for template, text in pairs
+    )
 
 
 #: A torch of a few lines whose matrices really multiply. Pieces are replaced by the tests.

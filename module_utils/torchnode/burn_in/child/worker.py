@@ -84,6 +84,9 @@ class _Worker:
             if now - window >= SAMPLE_SECONDS or last:
                 window, tally = now, self._sample(compute, tally, now)
             self._progress("compute", now, compute=compute)
+        # Once more each, so that operands damaged since a job's last turn do not go unseen.
+        for job in compute.jobs:
+            self._tell(compute.batch(job, self._channel))
         self._tell(compute.recheck_references())
 
     def _sample(
