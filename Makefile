@@ -43,3 +43,12 @@ dev:
 
 clean: ## remove the environments and caches, never reports
 	rm -rf .venv .venv-* .cache .ansible .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# Locks: torch builds that ship with one, and any other build against an index of yours.
+.PHONY: lock locks
+locks: dev ## remake every hash lock that ships with the project
+	@$(DEV_VENV)/bin/python tools/lock.py shipped
+
+lock: dev ## lock one build: make lock TORCH=2.13.0 TAG=cu126 PYTHON=3.12 [MACHINE=] [EXTRA=] [INDEX=]
+	@$(DEV_VENV)/bin/python tools/lock.py one --torch "$(TORCH)" --tag "$(TAG)" --python "$(PYTHON)" \
+	  $(if $(MACHINE),--machine "$(MACHINE)") $(if $(EXTRA),--extra "$(EXTRA)") $(if $(INDEX),--index "$(INDEX)")

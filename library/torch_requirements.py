@@ -132,6 +132,7 @@ def main() -> None:
         requirements.packages(subject.workload),
         requirements.imports(subject.workload),
         module.params["timeout"],
+        write_bytecode=subject.stack is not None and not subject.stack.adopted,
     )
     outcomes = requirements.judge(subject.seen(report))
     told = {

@@ -111,9 +111,14 @@ class Node:
             return self.names(base, part)
         return [part] if os.path.lexists(self.path(os.path.join(base, part))) else []
 
-    def link_name(self, path: str) -> Optional[str]:
-        """The last component of where the link ``path`` points, or None."""
+    def link(self, path: str) -> Optional[str]:
+        """Where the link ``path`` points, or None where it is no link or cannot be read."""
         try:
-            return os.path.basename(os.readlink(self.path(path)))
+            return os.readlink(self.path(path))
         except OSError:
             return None
+
+    def link_name(self, path: str) -> Optional[str]:
+        """The last component of where the link ``path`` points, or None."""
+        target = self.link(path)
+        return None if target is None else os.path.basename(target)

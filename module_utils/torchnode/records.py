@@ -114,7 +114,8 @@ def scope(outcomes: Iterable[Outcome], requested: Iterable[str]) -> str:
         return "%s, %s" % (verified, _BURNED)
     record = next((o for o in results if o.id == "report.burn_in_record"), None)
     if record is not None:
-        return "%s, %s earlier (%s)" % (verified, _BURNED, record.observed)
+        day = record.observed.rpartition(" ")[2].partition("T")[0]
+        return "%s, %s on %s" % (verified, _BURNED, day)
     return "%s, not %s" % (verified, _BURNED)
 
 

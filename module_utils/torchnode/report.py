@@ -6,7 +6,8 @@ something about it, and stays in the report whatever happens to it.
 
 from __future__ import annotations
 
-import textwrap
+import math
+import re
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from . import records
@@ -26,6 +27,16 @@ _ENDED_EARLY = (
     "The run ended before this node's stages were done.",
     "Run again: the next run finishes the work.",
 )
+_INTERRUPTED = (
+    "The run was interrupted before this node's stages were done.",
+    "Run again: the next run finishes the work.",
+)
+#: Stages that a node must have reached for a final verdict, where they were asked for. Apply is
+#: none of them: a converged node has nothing to apply.
+_NEEDED = (Stage.SURVEY, Stage.RESOLVE, *PROVING_STAGES, Stage.REPORT)
+
+#: ``https://user:secret@host`` as a package manager's error message repeats it.
+_CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/@\s'\"]+@", re.IGNORECASE)
 
 
 class NodeReport:
@@ -44,6 +55,7 @@ class NodeReport:
 
     def add(self, stage: str, returned: Mapping[str, Any]) -> None:
         """Take over what a torchnode module returned under ``torchnode``."""
+        returned = clean(returned)
         self.facts = returned.get("facts") or self.facts
         self.stack = returned.get("stack") or self.stack
         self.plan = returned.get("plan") if "plan" in returned else self.plan  # type: ignore[assignment]
@@ -74,15 +86,15 @@ class NodeReport:
         self, check: str, stage: str, result: Result, observed: str, expected: str, cause: str, remedy: str
     ) -> None:  # fmt: skip
         found = "%s.%s" % (stage, check)
-        self.outcomes.append(Outcome(found, stage, result, observed, expected, cause, remedy))
+        told = clean(observed)
+        self.outcomes.append(Outcome(found, stage, result, told, expected, cause, remedy))
 
-    def finish(self, requested: Sequence[str]) -> None:
+    def finish(self, requested: Sequence[str], interrupted: bool = False) -> None:
         """The run is over: a requested stage that was not reached leaves the node unproven."""
         blocked = any(o.result in (Result.FAIL, Result.INCOMPLETE) and o.required for o in self.outcomes)
-        wanted = [Stage.SURVEY.value, Stage.RESOLVE.value, *(s.value for s in PROVING_STAGES)]
-        missing = [s for s in wanted if s in requested and s not in self.stages]
+        missing = [s.value for s in _NEEDED if s.value in requested and s.value not in self.stages]
         if missing and not blocked:
-            cause, remedy = _ENDED_EARLY
+            cause, remedy = _INTERRUPTED if interrupted else _ENDED_EARLY
             observed = "not reached: " + ", ".join(missing)
             self._note("completed", missing[0], Result.INCOMPLETE, observed, "every stage", cause, remedy)
 
@@ -128,7 +140,7 @@ class NodeReport:
 
 def document(run: Mapping[str, Any], nodes: Iterable[NodeReport], status: str) -> Dict[str, Any]:
     """The whole report; ``status`` is 'running', 'complete' or 'interrupted'."""
-    entries = [node.entry(run["requested"], status == "complete") for node in nodes]
+    entries = [node.entry(run["requested"], status != "running") for node in nodes]
     verdicts = [entry["verdict"] for entry in entries]
     return {
         "schema": SCHEMA,
@@ -139,70 +151,14 @@ def document(run: Mapping[str, Any], nodes: Iterable[NodeReport], status: str) -
     }
 
 
-# ---- the table that ends a run -------------------------------------------------------------------
-
-
-def table(report: Mapping[str, Any], width: int) -> str:
-    """One row per node, and under it the worst outcome with its cause and remedy."""
-    head = ("NODE", "VERDICT", "ACCELERATOR", "TORCH", "DRIVER")
-    rows = [_row(entry) for entry in report["nodes"]]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = [_line(head, widths)]
-    for entry, row in zip(report["nodes"], rows):
-        lines.append(_line(row, widths))
-        lines += _explanation(entry, width)
-        lines += _planned(entry, width)
-    return "\n".join(lines)
-
-
-def _row(entry: Mapping[str, Any]) -> Sequence[str]:
-    models = [a["model"] for a in entry["accelerators"]]
-    parts = ["%d x %s" % (models.count(m), m) for m in sorted(set(models))]
-    drivers = [d.get("loaded") or d.get("on_disk") for d in entry["drivers"]]
-    scope = " (%s)" % entry["scope"] if entry["verdict"] in ("READY", "DEGRADED", "PLANNED") else ""
-    return (
-        entry["name"],
-        entry["verdict"] + scope,
-        ", ".join(parts) or ("none" if entry["backend"] else "?"),
-        entry["torch"] or "-",
-        ", ".join(d for d in drivers if d) or "-",
-    )
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(size) for cell, size in zip(cells, widths)).rstrip()
-
-
-def _explanation(entry: Mapping[str, Any], width: int) -> List[str]:
-    outcomes = [Outcome.from_dict(dict(o)) for o in entry["outcomes"]]
-    first = worst(o for o in outcomes if o.required or o.result is not Result.INCOMPLETE)
-    if first is None or not first.remedy:
-        return []
-    text = "%s %s: found %s; expected %s." % (first.id, first.result.value, first.observed, first.expected)
-    return [
-        *_wrapped(text, width),
-        *_wrapped("cause: " + first.cause, width),
-        *_wrapped("next:  " + first.remedy, width),
-    ]
-
-
-def _planned(entry: Mapping[str, Any], width: int) -> List[str]:
-    if entry["verdict"] != Verdict.PLANNED.value:
-        return []
-    if not entry["plan"]:
-        return ["    nothing to change"]
-    lines: List[str] = []
-    for step in entry["plan"]:
-        reboot = "; needs a reboot" if step["reboot"] else ""
-        text = "%s %s: %s -> %s (%s%s)" % (
-            step["action"], step["component"], step["before"], step["after"], step["why"], reboot,
-        )  # fmt: skip
-        lines += _wrapped(text, width)
-    return lines
-
-
-def _wrapped(text: str, width: int) -> List[str]:
-    return textwrap.wrap(
-        text, max(width, 60), initial_indent="    ", subsequent_indent="           ",
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+def clean(value: Any) -> Any:
+    """``value`` as JSON can hold it: no NaN or infinity (they become null), no URL's credentials."""
+    if isinstance(value, str):
+        return _CREDENTIALS.sub(r"\1***@", value)
+    if isinstance(value, Mapping):
+        return {str(key): clean(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

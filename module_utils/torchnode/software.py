@@ -6,20 +6,26 @@ import json
 import os
 import pwd
 import re
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from .model import Process, SoftwareItem
 from .node import Node
 
 
 def read_toolkits(node: Node) -> Tuple[SoftwareItem, ...]:
-    """CUDA toolkits in /usr/local/cuda-*, each real folder once, by their own version.json."""
+    """CUDA toolkits in /usr/local/cuda-*, each real folder once, by their own version.json.
+
+    Container images leave that file out: then the folder's name tells the minor version.
+    """
     found: Dict[str, SoftwareItem] = {}
     for path in node.glob("/usr/local/cuda-*"):
         real = os.path.realpath(node.path(path))
         text = node.read(path + "/version.json")
-        if real not in found and text:
-            found[real] = SoftwareItem("cuda-toolkit", _toolkit_version(text), path)
+        named = re.search(r"/cuda-(\d+\.\d+)$", real)
+        if real in found or not os.path.isdir(real) or not (text or named):
+            continue
+        version = _toolkit_version(text) if text else named.group(1) if named else ""
+        found[real] = SoftwareItem("cuda-toolkit", version, path)
     return tuple(found.values())
 
 
@@ -68,18 +74,14 @@ def read_processes(node: Node, patterns: Sequence[str]) -> Tuple[Process, ...]:
     return tuple(process for process in found if process is not None)
 
 
-def _process(node: Node, pid: str, nodes: set) -> Optional[Process]:  # type: ignore[type-arg]
+def _process(node: Node, pid: str, nodes: Set[str]) -> Optional[Process]:
     base = node.path("/proc/" + pid)
-    held = set()
-    try:
-        for descriptor in os.listdir(base + "/fd"):
-            held.add(os.readlink(base + "/fd/" + descriptor))
-    except OSError:  # ended meanwhile, or another user's
-        pass
-    if not held & nodes:
+    # Of another user's process nothing is readable, and a descriptor may close meanwhile.
+    held = {node.link(path) for path in node.glob("/proc/%s/fd/*" % pid)} & nodes
+    if not held:
         return None
     command = (node.read("/proc/%s/cmdline" % pid) or "").replace("\0", " ").strip()
-    return Process(int(pid), _owner(base), command[:200], tuple(sorted(held & nodes)))
+    return Process(int(pid), _owner(base), command[:200], tuple(sorted(held)))
 
 
 def _owner(path: str) -> str:

@@ -50,9 +50,12 @@ def apply(node: Node, order: Order, environ: Mapping[str, str], pretend: bool) -
     if pretend:
         return _applied(order, before, None, True)
     try:
-        path = ready.path if ready is not None else stack_builder.build(node, order, environ)
+        # Somebody altered the old one: trust no size, read every byte of the new one.
+        hashes = before is not None and bool(before.damage)
+        path = ready.path if ready else stack_builder.build(node, order, environ, hashes)
         stack_builder.activate(order, path)
-        stack_builder.prune(node, order, path)
+        damaged = [before.path] if before is not None and before.damage else []
+        stack_builder.prune(node, order, path, damaged)
     except (BuildFailed, OSError) as error:
         return Applied(False, None, _packages(before), _packages(before), _failed(error))
     return _applied(order, before, path, True)

@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
-from typing import List, Mapping, Optional, Tuple
+from typing import List, Mapping, Optional, Sequence, Tuple
 
 from . import manifest, venv
 from .model import InstalledStack, Stack
@@ -64,28 +64,45 @@ def _serves(stack: InstalledStack, order: Order) -> bool:
     return stack.digest == order.stack.digest and not stack.damage
 
 
-def build(node: Node, order: Order, environment: Mapping[str, str]) -> str:
-    """Build the stack and return its path. Raises BuildFailed; a half-made folder is removed."""
+def build(node: Node, order: Order, environment: Mapping[str, str], hashes: bool) -> str:
+    """Build the stack and return its path. Raises BuildFailed; a half-made folder is removed.
+
+    ``hashes`` compares every built file with its recorded SHA-256. uv links files from its cache,
+    so whoever altered the old environment may have altered the cache: a package that comes out
+    damaged is fetched anew.
+    """
     path = _new_folder(node, order)
     try:
-        _uv(
-            order,
-            ["venv", "--quiet", "--no-config", "--python", order.stack.python, path],
-            environment,
-        )
+        new = ["venv", "--quiet", "--no-config", "--python", order.stack.python, path]
+        _uv(order, new, environment)
         lock = os.path.join(path, "torchnode.lock")
         _write(lock, order.lock)
-        _uv(
-            order,
-            ["pip", "sync", "--require-hashes", "--no-config", "--strict", "--python", path + "/bin/python", lock],
-            environment,
-        )  # fmt: skip
-        _check(node, order, path)
+        _sync(order, path, lock, environment)
+        packages = dict(order.stack.packages)
+        _, damage = venv.compare(node, path, packages, hashes)
+        damaged = sorted({line.partition(":")[0] for line in damage} & set(packages))
+        if damaged:
+            _uv(order, ["cache", "clean", "--quiet", *damaged], environment)
+            _sync(order, path, lock, environment, damaged)
+            _, damage = venv.compare(node, path, packages, hashes)
+        _check(node, order, path, damage)
         _write(os.path.join(path, venv.MARKER), _marker(order, path))
         return path
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)  # the folder was never current
         raise
+
+
+def _sync(
+    order: Order, path: str, lock: str, environment: Mapping[str, str], anew: Sequence[str] = ()
+) -> None:
+    again = [argument for name in anew for argument in ("--reinstall-package", name)]
+    exact = ["--require-hashes", "--no-config", "--strict"]
+    _uv(
+        order,
+        ["pip", "sync", *exact, *again, "--python", path + "/bin/python", lock],
+        environment,
+    )
 
 
 def activate(order: Order, path: str) -> None:
@@ -96,14 +113,15 @@ def activate(order: Order, path: str) -> None:
     os.replace(temporary, link)
 
 
-def prune(node: Node, order: Order, current: str) -> List[str]:
-    """Remove unfinished and damaged folders and all but the newest ``keep`` stacks."""
+def prune(node: Node, order: Order, current: str, damaged: Sequence[str]) -> List[str]:
+    """Remove unfinished and ``damaged`` folders, and all but the newest ``keep`` stacks."""
     folder = os.path.join(order.prefix, "stacks")
     doomed, complete = [], []
     for name in node.names(folder):
         path = os.path.join(folder, name)
         if path != current:
-            (complete if venv.read_marker(node, path) else doomed).append(path)
+            usable = path not in damaged and venv.read_marker(node, path) is not None
+            (complete if usable else doomed).append(path)
     complete.sort(key=os.path.getmtime, reverse=True)
     doomed += complete[max(order.keep - 1, 0) :]
     for path in doomed:
@@ -124,7 +142,7 @@ def _new_folder(node: Node, order: Order) -> str:
     return path
 
 
-def _check(node: Node, order: Order, path: str) -> None:
+def _check(node: Node, order: Order, path: str, damage: Sequence[str]) -> None:
     """The built environment against the order: the exact tag, and every package of the lock."""
     torch = venv.read_torch_version(node, path)
     if torch != order.torch:
@@ -133,14 +151,11 @@ def _check(node: Node, order: Order, path: str) -> None:
             "The index served another build of torch under the same public version.",
             "Make a lock for the build that you want with `make lock TAG=...`.",
         )
-    found = venv.installed_packages(node, path)
-    wanted = dict(order.stack.packages)
-    different = sorted(set(found.items()) ^ set(wanted.items()))
-    if different:
+    if damage:
         raise BuildFailed(
-            "the environment differs from its lock: %s" % different[:5],
-            "uv installed something else than the lock lists for this machine.",
-            "Remake the lock with `make lock`.",
+            "the environment differs from its lock: %s" % "; ".join(damage[:5]),
+            "uv installed something else than the lock lists for this machine, or the disk lost it.",
+            "Check the disk; if it is sound, remake the lock with `make lock`.",
         )
 
 

@@ -100,7 +100,14 @@ def _python_version(node: Node, path: str) -> Optional[str]:
 def _os_release(node: Node) -> Dict[str, str]:
     text = node.read("/etc/os-release") or node.read("/usr/lib/os-release") or ""
     pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and line[0] != "#")
-    return {key.strip(): " ".join(shlex.split(value)) for key, value in pairs}
+    return {key.strip(): _unquoted(value) for key, value in pairs}
+
+
+def _unquoted(value: str) -> str:
+    try:
+        return " ".join(shlex.split(value))
+    except ValueError:  # an unbalanced quote
+        return value.strip()
 
 
 def _fields(text: str) -> Dict[str, str]:
@@ -110,7 +117,7 @@ def _fields(text: str) -> Dict[str, str]:
 
 def _memory_bytes(node: Node) -> Optional[int]:
     words = _fields(node.read("/proc/meminfo") or "").get("MemTotal", "").split()
-    return int(words[0]) * 1024 if words else None  # meminfo counts in KiB
+    return int(words[0]) * 1024 if words and words[0].isdigit() else None  # it counts in KiB
 
 
 def _secure_boot(node: Node) -> Optional[bool]:

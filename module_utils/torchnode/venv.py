@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 from .model import InstalledStack
 from .node import Node
@@ -62,10 +62,8 @@ def inspect(node: Node, path: str, hashes: bool = False) -> InstalledStack:
     damage: List[str] = []
     if version.rc != 0:
         damage.append("%s does not run: %s" % (python, version.err.strip()[-200:]))
-    found: Dict[str, str] = {}
-    for site in node.glob(path + "/lib/python3.*/site-packages"):
-        damage += _packages(node, site, found, hashes)
-    damage += _differences(marker.get("packages", {}), found)
+    found, differences = compare(node, path, marker.get("packages", {}), hashes)
+    damage += differences
     return InstalledStack(
         digest=str(marker["digest"]),
         path=path,
@@ -75,6 +73,20 @@ def inspect(node: Node, path: str, hashes: bool = False) -> InstalledStack:
         packages=tuple(sorted(found.items())),
         damage=tuple(damage[:MOST_DAMAGE_LISTED]),
     )
+
+
+def compare(
+    node: Node, path: str, expected: Mapping[str, str], hashes: bool
+) -> Tuple[Dict[str, str], List[str]]:
+    """The packages in the environment at ``path``, and what differs: (name to version, damage).
+
+    A line of damage begins with the package's name and a colon where one package is damaged.
+    """
+    found: Dict[str, str] = {}
+    damage: List[str] = []
+    for site in node.glob(path + "/lib/python3.*/site-packages"):
+        damage += _packages(node, site, found, hashes)
+    return found, damage + _differences(expected, found)
 
 
 def read_torch_version(node: Node, path: str) -> Optional[str]:
@@ -87,16 +99,6 @@ def read_torch_version(node: Node, path: str) -> Optional[str]:
         if match:
             return match.group(1)
     return None
-
-
-def installed_packages(node: Node, path: str) -> Dict[str, str]:
-    """Name to version of everything in the environment at ``path``, by its metadata folders."""
-    found: Dict[str, str] = {}
-    for site in node.glob(path + "/lib/python3.*/site-packages"):
-        for folder in node.names(site, "*.dist-info"):
-            name, version = _name_and_version(folder)
-            found[name] = version
-    return found
 
 
 def _packages(node: Node, site: str, found: Dict[str, str], hashes: bool) -> List[str]:
@@ -153,11 +155,11 @@ def _name_and_version(folder: str) -> Tuple[str, str]:
     return re.sub(r"[-_.]+", "-", name).lower(), version
 
 
-def _differences(expected: Dict[str, str], found: Dict[str, str]) -> List[str]:
-    missing = ["%s %s is missing" % item for item in expected.items() if item[0] not in found]
-    added = ["%s %s was added" % item for item in found.items() if item[0] not in expected]
+def _differences(expected: Mapping[str, str], found: Dict[str, str]) -> List[str]:
+    missing = ["%s: %s is missing" % item for item in expected.items() if item[0] not in found]
+    added = ["%s: %s was added" % item for item in found.items() if item[0] not in expected]
     changed = [
-        "%s is %s instead of %s" % (name, found[name], version)
+        "%s: is %s instead of %s" % (name, found[name], version)
         for name, version in expected.items()
         if name in found and found[name] != version
     ]

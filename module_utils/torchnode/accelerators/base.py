@@ -14,9 +14,15 @@ class Backend(Protocol):
     ``device_nodes`` are glob patterns of the nodes that a process holds while it uses the device.
     """
 
-    name: str
-    vendor: str
-    device_nodes: Tuple[str, ...]
+    # Properties, so that a backend may hold them as plain class constants.
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def vendor(self) -> str: ...
+
+    @property
+    def device_nodes(self) -> Tuple[str, ...]: ...
 
     def find(self, node: Node) -> Tuple[Accelerator, ...]:
         """The accelerators of this family, in bus order; no driver, no root and no package needed."""

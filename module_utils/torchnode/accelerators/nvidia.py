@@ -41,11 +41,16 @@ class Nvidia:
     device_nodes = ("/dev/nvidia[0-9]*",)
 
     def find(self, node: Node) -> Tuple[Accelerator, ...]:
-        """GPUs by PCI class (VGA and 3D controllers); names from the part table or the driver."""
+        """GPUs by PCI class (VGA and 3D controllers); names from the part table or the driver.
+
+        A virtual function beside its physical one is a share for a guest, no GPU of this node; the
+        guest that it is passed to sees no physical function and counts it.
+        """
         gpus = [
             device
             for device in pci.devices(node, VENDOR_ID)
             if device.device_class in (pci.CLASS_VGA, pci.CLASS_3D)
+            and not device.is_virtual_function
         ]
         return tuple(_accelerator(node, index, device) for index, device in enumerate(gpus))
 
@@ -83,10 +88,12 @@ class Nvidia:
         for python in pythons:
             done = node.run([python, "-c", _NVML_PROBE])
             if done.rc == 0:
-                answer = json.loads(done.out)
-                by_bus = {_bus(device["bus"]): device for device in answer["devices"]}
-                refined = tuple(_refined(a, by_bus.get(_bus(a.bus or ""))) for a in found)
-                return refined, answer["driver"], None
+                try:
+                    refined, version = _merged(found, json.loads(done.out))
+                except (ValueError, KeyError, TypeError) as problem:
+                    error = "unreadable answer of %s: %r" % (python, problem)
+                    continue
+                return refined, version, None
             if "No module named 'pynvml'" not in done.err:
                 error = done.err.strip().splitlines()[-1] if done.err.strip() else "no answer"
         return tuple(found), None, error
@@ -117,6 +124,16 @@ def _driver_information(node: Node, address: str) -> Dict[str, str]:
     fields = {key.strip(): value.strip() for key, value in pairs}
     # A UUID of question marks means that the driver has not initialised the device yet.
     return {key: value for key, value in fields.items() if value and "?" not in value}
+
+
+def _merged(found: Sequence[Accelerator], answer: Any) -> Tuple[Tuple[Accelerator, ...], str]:
+    """The accelerators with NVML's words, matched by bus address, and the driver's version.
+
+    Raises ValueError, KeyError or TypeError for what is not the probe's answer.
+    """
+    by_bus = {_bus(device["bus"]): device for device in answer["devices"]}
+    refined = tuple(_refined(a, by_bus.get(_bus(a.bus or ""))) for a in found)
+    return refined, str(answer["driver"])
 
 
 def _refined(accelerator: Accelerator, answer: Optional[Dict[str, Any]]) -> Accelerator:
