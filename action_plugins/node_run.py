@@ -16,11 +16,13 @@ if str(_PROJECT / "module_utils") not in ansible.module_utils.__path__:
 
 from ansible.module_utils.torchnode import controller, records
 from ansible.module_utils.torchnode.model import Facts, Stack, from_data
-from ansible.module_utils.torchnode.outcome import Outcome, Verdict, verdict, worst
+from ansible.module_utils.torchnode.outcome import Outcome, Stage, Verdict, verdict, worst
 
 #: The registered results whose outcomes make the verdict, in the order of the stages.
 _RESULTS = ("_survey", "_resolved", "_applied", "_verified", "_burned")
 _LOOK_SECONDS = 2.0
+#: A run without any of these stages only plans.
+_CHANGING = {Stage.APPLY.value, Stage.VERIFY.value, Stage.BURN_IN.value}
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is untyped here
@@ -62,11 +64,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is untyped
             time.sleep(_LOOK_SECONDS)
 
     def _end(self, run: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        if not _CHANGING & set(run["requested"]):
+            # A plan says nothing about the node: what an earlier run proved stays as it is.
+            return {"msg": "planned only: nothing is recorded", "torchnode": {"stage": "report"}}
         outcomes = _outcomes(variables)
+        unproven = records.unproven_outcome(run["requested"])
+        outcomes += [unproven] if unproven else []
         record = _record(run, variables, outcomes, float(self._task.args.get("days", 7)))
         answer: dict[str, Any] = self._execute_module(
             module_name="node_run",
-            module_args=dict(self._task.args, run=run, record=record),
+            # Nothing was touched when resolving failed, so only an earlier verdict is replaced.
+            module_args=dict(
+                self._task.args, run=run, record=record, only_known=_stack(variables) is None
+            ),
             task_vars=variables,
         )
         if answer.get("failed") or "torchnode" not in answer:
@@ -105,21 +115,28 @@ def _outcomes(variables: dict[str, Any]) -> list[Outcome]:
     return [Outcome.from_dict(dict(outcome)) for outcome in found]
 
 
+def _stack(variables: dict[str, Any]) -> Stack | None:
+    """The resolved stack; None where resolving failed."""
+    data = variables["_resolved"]["torchnode"]["stack"]
+    return None if data is None else from_data(Stack, data)
+
+
 def _record(
     run: dict[str, Any], variables: dict[str, Any], outcomes: list[Outcome], days: float
 ) -> dict[str, Any]:
     facts = from_data(Facts, variables["_survey"]["torchnode"]["facts"])
-    stack = from_data(Stack, variables["_resolved"]["torchnode"]["stack"])
+    stack = _stack(variables)
     of, now = records.identity(facts, stack), time.time()
+    reached = verdict(outcomes, run["requested"])
     first = worst(outcomes)
     bad = first is not None and first.remedy
     return {
         "run": run["id"],
-        "verdict": verdict(outcomes, run["requested"]).value,
+        "verdict": reached.value,
         "scope": records.scope(outcomes, run["requested"]),
         "reason": f"{first.id}: {first.observed}" if first and bad else "",
         "expires": records.timestamp(now + days * 86400),
-        "had": records.had(facts),
+        "had": records.had_after(facts, facts.record, reached),
         "burn_in": records.burn_in_part(outcomes, facts.record, of, now, days),
         "outcomes": [outcome.as_dict() for outcome in outcomes],
     }

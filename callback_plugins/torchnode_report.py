@@ -40,7 +40,7 @@ _PROJECT = Path(__file__).resolve().parent.parent
 if str(_PROJECT / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(_PROJECT / "module_utils"))
 
-from ansible.module_utils.torchnode import controller, journal, report
+from ansible.module_utils.torchnode import controller, journal, report, report_table
 from ansible.module_utils.torchnode.outcome import Stage
 
 
@@ -87,6 +87,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core is unt
         for host in play.get_variable_manager()._inventory.get_hosts(play.hosts):
             self._journal.node(host.get_name())
         self._journal.write(force=True)
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        """A task may take hours: what is known before it belongs into the file."""
+        if self._journal is not None:
+            self._journal.flush()
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """Remember when a task began on a host."""
@@ -149,9 +154,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core is unt
             return
         width = shutil.get_terminal_size((100, 24)).columns
         self._display.banner("NODES")
-        self._display.display(report.table(content, width))
+        self._display.display(report_table.table(content, width))
         if self._journal.status == "interrupted":
             self._display.display("The run was interrupted: what was not proven is UNKNOWN.")
+        if self._journal.problem:
+            self._display.error(f"The report could not be written: {self._journal.problem}")
         self._display.display(f"\nreport: {self._journal.path}")
 
 

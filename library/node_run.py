@@ -53,6 +53,10 @@ options:
     type: list
     elements: str
     default: []
+  only_known:
+    description: Set by the action plugin. Write nothing on a node without an earlier verdict.
+    type: bool
+    default: false
   record:
     description: Set by the action plugin. The record to write, without its times.
     type: dict
@@ -119,7 +123,8 @@ def end(module: AnsibleModule, node: Node) -> None:
     """Record and release."""
     given, user = module.params, read_user(node)
     record = dict(given["record"], at=records.timestamp(time.time()))
-    if not module.check_mode:
+    known = node.exists(node_files.facts_folder(user) + "/torchnode.fact")
+    if not module.check_mode and (known or not given["only_known"]):
         node_files.prepare(node, given["prefix"], user)
         node_files.write_record(given["prefix"], record)
         fact = records.fact(
@@ -144,6 +149,7 @@ def main() -> None:
             "take": {"type": "bool", "default": False},
             "run": {"type": "dict", "default": {}},
             "dead": {"type": "list", "elements": "str", "default": []},
+            "only_known": {"type": "bool", "default": False},
             "record": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,

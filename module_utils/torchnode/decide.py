@@ -111,7 +111,7 @@ def _refuse_unknown(variables: Iterable[str], known: Iterable[str]) -> None:
 def _policy(wishes: Mapping[str, Any]) -> Policy:
     given = {key: value for key, value in wishes.items() if key != "expect"}
     # YAML reads 3.12 and 580 as numbers, and people write them so.
-    text = {key: str(value) for key, value in given.items()}
+    text = {key: "" if value is None else str(value) for key, value in given.items()}
     return Policy(expect=read_expect(wishes.get("expect") or {}), **text)
 
 

@@ -24,10 +24,12 @@ class Journal:
         self.nodes: Dict[str, NodeReport] = {}
         self.status = "running"
         self.path = folder / run["id"] / "fleet.json"
+        self.problem = ""
         self._next_write = 0.0
+        self._pending = False
         self.path.parent.mkdir(parents=True)
         self._point_latest(folder)
-        self.write(force=True)
+        self._replace(self._content())
 
     def node(self, name: str) -> NodeReport:
         """The node's entry, made when it is first named."""
@@ -37,32 +39,52 @@ class Journal:
 
     def finish(self) -> Dict[str, Any]:
         """The playbook ended by itself: every verdict is final."""
-        self.status = "complete"
-        for node in self.nodes.values():
-            node.finish(self.run["requested"])
-        return self._close()
+        return self._close("complete")
 
     def interrupt(self) -> Dict[str, Any]:
-        """The playbook was stopped: what was not proven stays UNKNOWN."""
-        self.status = "interrupted"
-        return self._close()
+        """The playbook was stopped: a node with a stage that was not reached is UNKNOWN."""
+        return self._close("interrupted")
 
-    def _close(self) -> Dict[str, Any]:
+    def _close(self, status: str) -> Dict[str, Any]:
+        self.status = status
+        for node in self.nodes.values():
+            node.finish(self.run["requested"], interrupted=status == "interrupted")
         self.run["ended"] = _now()
         return self.write(force=True)
 
+    def flush(self) -> None:
+        """Write what was held back."""
+        if self._pending:
+            self.write(force=True)
+
     def write(self, force: bool = False) -> Dict[str, Any]:
-        """Rewrite the file in one rename, unless it was rewritten a moment ago."""
+        """Rewrite the file in one rename, unless it was rewritten a moment ago: then later.
+
+        Never raises: a disk that fills up must not stop the run. ``problem`` then says why.
+        """
         started = time.monotonic()
         if not force and started < self._next_write:
+            self._pending = True
             return {}
-        content = report.document(self.run, self.nodes.values(), self.status)
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(self.path)
-        took = time.monotonic() - started
-        self._next_write = started + took / _SHARE
+        content = self._content()
+        try:
+            self._replace(content)
+            self.problem = ""
+        except OSError as error:
+            self.problem = str(error)
+        self._pending = False
+        self._next_write = started + (time.monotonic() - started) / _SHARE
         return content
+
+    def _content(self) -> Dict[str, Any]:
+        return report.document(self.run, self.nodes.values(), self.status)
+
+    def _replace(self, content: Mapping[str, Any]) -> None:
+        temporary = self.path.with_suffix(".tmp")
+        # allow_nan: what Python writes for NaN is no JSON, and other readers refuse the whole file.
+        text = json.dumps(content, indent=1, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.replace(self.path)
 
     def _point_latest(self, folder: Path) -> None:
         link, temporary = folder / "latest", folder / f"latest.{os.getpid()}"
@@ -76,6 +98,8 @@ def _now() -> str:
 
 def message_of(result: Mapping[str, Any]) -> str:
     """A failed task's message, short enough for a report."""
+    if result.get("censored"):
+        return str(result["censored"])
     for key in ("msg", "stderr", "module_stderr", "exception", "stdout"):
         if result.get(key):
             return str(result[key]).strip()[:2000]

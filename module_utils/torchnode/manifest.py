@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 from typing import Dict, Iterable, List, Tuple
 
@@ -25,20 +27,28 @@ def read(node: Node, prefix: str) -> Dict[str, str]:
     text = node.read(path_of(prefix))
     if text is None:
         return {}
-    entries = json.loads(text)["created"]
-    return {str(entry["path"]): str(entry["kind"]) for entry in entries}
+    try:
+        entries = json.loads(text)["created"]
+        return {str(entry["path"]): str(entry["kind"]) for entry in entries}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError("%s is no manifest of torchnode: %r" % (path_of(prefix), error)) from None
 
 
 def write_json(path: str, content: object, mode: int = 0o644) -> None:
     """Write JSON so that a reader sees the old file or the new one, never half of either."""
     temporary = "%s.%d" % (path, os.getpid())
-    with open(temporary, "w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1, sort_keys=True)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.chmod(temporary, mode)
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "w", encoding="utf-8") as stream:
+            json.dump(content, stream, indent=1, sort_keys=True)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)  # a full disk must not be left fuller
+        raise
 
 
 def add(node: Node, prefix: str, created: Iterable[Tuple[str, str]]) -> None:
@@ -68,6 +78,7 @@ def remove(node: Node, prefix: str, pretend: bool) -> Tuple[List[str], List[str]
     kept: List[str] = []
     entries = read(node, prefix)
     files = [(p, k) for p, k in entries.items() if k != "folder"]
+    files += [entry for p, k in files if k == "file" for entry in _unfinished(node, p)]
     folders = sorted((p for p, k in entries.items() if k == "folder"), key=len, reverse=True)
     for path, kind in files:
         if os.path.lexists(node.path(path)):
@@ -88,6 +99,13 @@ def remove(node: Node, prefix: str, pretend: bool) -> Tuple[List[str], List[str]
         if not pretend:
             os.rmdir(node.path(path))
     return removed, kept
+
+
+def _unfinished(node: Node, path: str) -> List[Tuple[str, str]]:
+    """The temporary files that killed writers of ``path`` left beside it."""
+    folder, name = os.path.split(path)
+    found = node.names(folder, name + ".[0-9]*")
+    return [(folder + "/" + n, "file") for n in found if re.fullmatch(r"\.\d+", n[len(name) :])]
 
 
 def _take_out(path: str, kind: str) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import time
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, TextIO, Tuple
 
 from . import manifest
 from .model import User
 from .node import Node
 
 LOCK = "lock.json"
+GUARD = ".guard"  # held with flock(2) while one process decides about the lock
+GUARD_SECONDS = 5
 RECORD = "record.json"
 SYSTEM_FACTS = "/etc/ansible/facts.d"
 
@@ -27,7 +31,8 @@ def prepare(node: Node, prefix: str, user: User) -> None:
     made = manifest.make_folder(node, prefix)
     facts = facts_folder(user)
     made += manifest.make_folder(node, facts)
-    files = [prefix + "/" + RECORD, prefix + "/" + LOCK, facts + "/torchnode.fact"]
+    names = (RECORD, LOCK, LOCK + GUARD)
+    files = [*["%s/%s" % (prefix, name) for name in names], facts + "/torchnode.fact"]
     manifest.add(node, prefix, made + [(path, "file") for path in files])
     manifest.add(node, prefix, [(prefix + "/uv", "tree")])
 
@@ -54,50 +59,67 @@ def read_lock(node: Node, prefix: str) -> Optional[Dict[str, Any]]:
     return holder if isinstance(holder, dict) else {"run": "unreadable", "expires": 0}
 
 
+@contextlib.contextmanager
+def _alone(path: str) -> Iterator[bool]:
+    """Whether this process is the only one that decides about the lock at ``path`` right now.
+
+    Deciding takes microseconds: who has to wait longer meets a stopped process and gives up.
+    """
+    with open(path + GUARD, "a", encoding="utf-8") as guard:
+        deadline = time.monotonic() + GUARD_SECONDS
+        while not _flock(guard) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        yield _flock(guard)  # closing the file lets go of it
+
+
+def _flock(stream: TextIO) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def take_lock(
     node: Node, prefix: str, mine: Mapping[str, Any], dead: List[str], now: float
 ) -> Tuple[bool, Optional[Dict[str, Any]]]:
     """Try once: (taken, the other holder that is in the way or was taken over).
 
     Taken when free, when it is this run's own already, when the holder's run is among ``dead`` or
-    its lease has ended. The file is made by link(2), so that of two runs exactly one gets it.
+    its lease has ended. Of two runs exactly one gets it, also when both take over a dead one's.
     """
     path = node.path(prefix + "/" + LOCK)
-    holder = read_lock(node, prefix)
-    if holder is not None and holder.get("run") == mine["run"]:
-        manifest.write_json(path, mine)
-        return True, None
-    over = holder is not None and (
-        holder.get("run") in dead or float(holder.get("expires", 0)) < now
-    )
-    if holder is not None and not over:
-        return False, holder
-    if over:
-        # Renamed by one run only: the other finds nothing to rename and tries again.
-        stale = "%s.stale.%d" % (path, os.getpid())
-        try:
-            os.rename(path, stale)
-            os.remove(stale)
-        except FileNotFoundError:
+    with _alone(path) as alone:
+        holder = read_lock(node, prefix)
+        if not alone:
             return False, holder
-    temporary = "%s.%d" % (path, os.getpid())
-    manifest.write_json(temporary, mine)
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return False, read_lock(node, prefix)
-    finally:
-        os.remove(temporary)
-    return True, holder
+        own = holder is not None and holder.get("run") == mine["run"]
+        if holder is None or own or holder.get("run") in dead or _expires(holder) < now:
+            manifest.write_json(path, mine)
+            return True, None if own else holder
+        return False, holder
 
 
 def release_lock(node: Node, prefix: str, run: str) -> bool:
     """Remove the lock if it is this run's; whether it was."""
-    holder = read_lock(node, prefix)
-    if holder is None or holder.get("run") != run:
+    path = node.path(prefix + "/" + LOCK)
+    if not os.path.exists(path):
         return False
-    os.remove(node.path(prefix + "/" + LOCK))
-    return True
+    with _alone(path) as alone:
+        holder = read_lock(node, prefix)
+        if holder is None or holder.get("run") != run:
+            return False
+        if alone:
+            os.remove(path)
+        return alone
+
+
+def _expires(holder: Mapping[str, Any]) -> float:
+    """When a holder's lease ends; long ago where that cannot be read."""
+    try:
+        return float(holder.get("expires", 0))
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def lease(run: Mapping[str, Any], seconds: float) -> Dict[str, Any]:

@@ -11,7 +11,7 @@ import configparser
 import os
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Mapping, Optional, Tuple
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 
 @dataclass(frozen=True)
@@ -33,23 +33,36 @@ def pip_settings(environ: Mapping[str, str], files: Iterable[str]) -> Dict[str, 
         parser = configparser.ConfigParser(interpolation=None)
         try:
             parser.read(file)
-        except configparser.Error:
+        except (configparser.Error, UnicodeDecodeError):
             continue  # pip itself refuses such a file; what it says there is not ours to guess
         for section in ("global", "install"):
             if parser.has_section(section):
-                settings.update(parser.items(section))
+                settings.update({_option(name): value for name, value in parser.items(section)})
     for name, value in environ.items():
         if name.startswith("PIP_") and value:
-            settings[name[4:].lower().replace("_", "-")] = value
+            settings[_option(name[4:])] = value
     return settings
 
 
+def _option(name: str) -> str:
+    """An option's name as pip spells it: files and variables may write underscores."""
+    return name.lower().replace("_", "-")
+
+
 def pip_files(environ: Mapping[str, str], home: str) -> List[str]:
-    """The configuration files that pip reads, weakest first."""
-    if environ.get("PIP_CONFIG_FILE"):
-        return [environ["PIP_CONFIG_FILE"]]
+    """The configuration files that pip reads, weakest first.
+
+    The file that PIP_CONFIG_FILE names replaces the user's, and os.devnull switches all off.
+    Source: https://pip.pypa.io/en/stable/topics/configuration/, read 2026-11-22.
+    """
+    named = environ.get("PIP_CONFIG_FILE", "")
+    if named == os.devnull:
+        return []
+    machine = ["/etc/xdg/pip/pip.conf", "/etc/pip.conf"]
+    if named and os.path.exists(named):
+        return [*machine, named]
     config = environ.get("XDG_CONFIG_HOME") or home + "/.config"
-    return ["/etc/pip.conf", home + "/.pip/pip.conf", config + "/pip/pip.conf"]
+    return [*machine, home + "/.pip/pip.conf", config + "/pip/pip.conf"]
 
 
 def sources(stated: Sources, environ: Mapping[str, str], settings: Mapping[str, str]) -> Sources:
@@ -83,7 +96,8 @@ def uv_environment(chosen: Sources, torch_index: str, environ: Mapping[str, str]
     ``torch_index`` is the index of the torch build's tag, or '' where it is not needed. The
     strategy may take any index's file: hashes decide what is right, not the order of indexes.
     """
-    result = {k: v for k, v in environ.items() if k not in ("UV_INDEX_URL", "UV_EXTRA_INDEX_URL")}
+    replaced = ("UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INDEX", "UV_FIND_LINKS")
+    result = {name: value for name, value in environ.items() if name not in replaced}
     indexes = [*chosen.extra_index_urls] + ([torch_index] if torch_index else [])
     stated = {
         "UV_DEFAULT_INDEX": chosen.index_url,
@@ -105,7 +119,7 @@ def usable(indexes: Iterable[str]) -> List[str]:
     kept = []
     for index in indexes:
         parts = urlsplit(index)
-        if parts.scheme != "file" or os.path.isdir(parts.path):
+        if parts.scheme != "file" or os.path.isdir(unquote(parts.path)):
             kept.append(index)
     return kept
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, Optional, Sequence, Tuple
 
 from .data.compatibility import version_key
-from .model import Driver, Facts, Stack, Step
+from .model import Driver, DriverChoice, Facts, Stack, Step
 from .outcome import Outcome, Result
 
 GIB = 1 << 30
@@ -27,7 +27,7 @@ def _driver_step(facts: Facts, stack: Stack) -> Optional[Step]:
     if choice is None:
         return None
     driver = next((d for d in facts.drivers if d.vendor == choice.vendor), None)
-    problem = driver_problem(facts, driver, choice.minimum, choice.branch)
+    problem = driver_problem(facts, driver, choice)
     if not problem:
         return None
     installed = (driver.loaded or driver.on_disk) if driver else None
@@ -43,7 +43,7 @@ def _driver_step(facts: Facts, stack: Stack) -> Optional[Step]:
     )  # fmt: skip
 
 
-def driver_problem(facts: Facts, driver: Optional[Driver], minimum: str, branch: str) -> str:
+def driver_problem(facts: Facts, driver: Optional[Driver], choice: DriverChoice) -> str:
     """Why the driver cannot serve the stack, or '' where it can."""
     if facts.system.blocking_modules:
         return "%s is loaded and claims the GPUs" % " and ".join(facts.system.blocking_modules)
@@ -51,10 +51,12 @@ def driver_problem(facts: Facts, driver: Optional[Driver], minimum: str, branch:
         return "no NVIDIA driver is installed"
     if not driver.loaded:
         return "the driver's kernel module is not loaded"
-    if version_key(driver.loaded) < version_key(minimum):
-        return "the loaded driver %s is older than %s" % (driver.loaded, minimum)
-    if driver.loaded.split(".")[0] != branch:
-        return "the inventory asks for branch %s" % branch
+    if version_key(driver.loaded) < version_key(choice.minimum):
+        return "the loaded driver %s is older than %s" % (driver.loaded, choice.minimum)
+    if driver.loaded.split(".")[0] != choice.branch:
+        return "the inventory asks for branch %s" % choice.branch
+    if driver.flavour and driver.flavour != choice.flavour:
+        return "the %s kernel modules are installed" % driver.flavour
     if driver.userspace and driver.userspace != driver.loaded:
         return "kernel module %s and library %s differ" % (driver.loaded, driver.userspace)
     return ""

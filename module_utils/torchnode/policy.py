@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
 
@@ -74,8 +75,8 @@ def read_expect(given: Mapping[str, Any]) -> Optional[Expect]:
                 "Correct the key in the inventory%s." % _suggestion(key, _EXPECT_KEYS),
             )  # fmt: skip
     return Expect(
-        backend=given.get("backend"),
-        model=given.get("model"),
+        backend=_text(given.get("backend")),
+        model=_text(given.get("model")),
         count=_whole("torchnode_expect.count", given.get("count")),
         memory_bytes=_gigabytes("torchnode_expect.memory_gb", given.get("memory_gb")),
     )
@@ -86,10 +87,11 @@ def expect_of_record(record: Optional[Mapping[str, Any]]) -> Optional[Expect]:
     had = (record or {}).get("had")
     if not isinstance(had, Mapping) or "backend" not in had:
         return None
+    count, ids = had.get("count"), had.get("pci_ids")
     return Expect(
-        backend=had["backend"],
-        count=had.get("count"),
-        pci_ids=tuple(sorted(had.get("pci_ids") or ())),
+        backend=str(had["backend"]),
+        count=count if isinstance(count, int) else None,
+        pci_ids=tuple(sorted(str(i) for i in ids)) if isinstance(ids, (list, tuple)) else (),
         origin="the node's last record of %s" % (record or {}).get("at", "an unknown date"),
     )
 
@@ -106,10 +108,14 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
     return " (did you mean '%s'?)" % close[0] if close else ""
 
 
+def _text(value: Any) -> Optional[str]:
+    return None if value is None else str(value)  # YAML reads a model such as 4090 as a number
+
+
 def _whole(argument: str, value: Any) -> Optional[int]:
     if value is None:
         return None
-    if isinstance(value, bool) or not str(value).isdigit():
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]+", str(value)):
         raise Conflict(argument, repr(value), "a whole number", "Correct it in the inventory.")
     return int(value)
 
@@ -118,11 +124,14 @@ def _gigabytes(argument: str, value: Any) -> Optional[int]:
     if value is None:
         return None
     try:
-        return int(float(value) * 1e9)
-    except (TypeError, ValueError):
+        size = -1 if isinstance(value, bool) else int(float(value) * 1e9)
+    except (TypeError, ValueError, OverflowError):
+        size = -1
+    if size < 0:
         raise Conflict(
             argument, repr(value), "a number of gigabytes", "Correct it in the inventory."
-        ) from None
+        )
+    return size
 
 
 def meets(expect: Expect, backend: str, found: Sequence[Accelerator]) -> List[str]:

@@ -49,6 +49,20 @@ def had(facts: Facts) -> Dict[str, Any]:
     }
 
 
+def had_after(
+    facts: Facts, previous: Optional[Mapping[str, Any]], verdict: Verdict
+) -> Dict[str, Any]:
+    """What the record says the node has: only a good verdict replaces what an earlier one said.
+
+    A node that lost an accelerator fails, and must fail again on the next run: if the failed run's
+    own finding became the expectation, the run after it would call the rest READY.
+    """
+    earlier = (previous or {}).get("had")
+    if verdict in (Verdict.READY, Verdict.DEGRADED) or not isinstance(earlier, Mapping):
+        return had(facts)
+    return dict(earlier)
+
+
 def burn_in_part(
     outcomes: Sequence[Outcome], previous: Optional[Mapping[str, Any]], of: Mapping[str, Any],
     now: float, days: float,
@@ -91,7 +105,7 @@ def burn_in_record_outcome(
 
 def _stale(part: Optional[Mapping[str, Any]], of: Mapping[str, Any], now: float) -> str:
     """Why a burn-in record no longer counts, or ''."""
-    if not part:
+    if not isinstance(part, Mapping) or not {"at", "result"} <= set(part):
         return "never burned in"
     if part.get("of") != dict(of):
         return "burned in with another driver, stack or hardware"
@@ -117,6 +131,19 @@ def scope(outcomes: Iterable[Outcome], requested: Iterable[str]) -> str:
         day = record.observed.rpartition(" ")[2].partition("T")[0]
         return "%s, %s on %s" % (verified, _BURNED, day)
     return "%s, not %s" % (verified, _BURNED)
+
+
+def unproven_outcome(requested: Iterable[str]) -> Optional[Outcome]:
+    """What a run says that changes nodes and proves nothing; None for any other run."""
+    wanted = set(requested)
+    if Stage.APPLY.value not in wanted or wanted & {Stage.VERIFY.value, Stage.BURN_IN.value}:
+        return None
+    return Outcome(
+        "verify.completed", "verify", Result.INCOMPLETE, observed="not asked for",
+        expected="the requirements are verified after a change",
+        cause="The run was limited to provisioning, so nothing is proven.",
+        remedy="Run playbooks/verify.yml, or site.yml without --tags.",
+    )  # fmt: skip
 
 
 def fact(

@@ -91,6 +91,8 @@ class NodeReport:
 
     def finish(self, requested: Sequence[str], interrupted: bool = False) -> None:
         """The run is over: a requested stage that was not reached leaves the node unproven."""
+        unproven = records.unproven_outcome(requested)
+        self.outcomes += [unproven] if unproven else []
         blocked = any(o.result in (Result.FAIL, Result.INCOMPLETE) and o.required for o in self.outcomes)
         missing = [s.value for s in _NEEDED if s.value in requested and s.value not in self.stages]
         if missing and not blocked:

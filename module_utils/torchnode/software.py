@@ -77,7 +77,7 @@ def read_processes(node: Node, patterns: Sequence[str]) -> Tuple[Process, ...]:
 def _process(node: Node, pid: str, nodes: Set[str]) -> Optional[Process]:
     base = node.path("/proc/" + pid)
     # Of another user's process nothing is readable, and a descriptor may close meanwhile.
-    held = {node.link(path) for path in node.glob("/proc/%s/fd/*" % pid)} & nodes
+    held = nodes & {node.link(path) for path in node.glob("/proc/%s/fd/*" % pid)}
     if not held:
         return None
     command = (node.read("/proc/%s/cmdline" % pid) or "").replace("\0", " ").strip()

@@ -8,6 +8,7 @@ get if that one wish were dropped.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass
 from typing import Callable, Iterable, List, Optional, Sequence, Tuple
 
@@ -49,6 +50,13 @@ def resolve(facts: Facts, policy: Policy, locks: Sequence[Lock]) -> Stack:
 def expectation(facts: Facts, policy: Policy) -> Outcome:
     """What the node should have (the policy's word, else its last record) against what it has."""
     expect = policy.expect or expect_of_record(facts.record)
+    if expect is None and facts.record is not None and "error" in facts.record:
+        return Outcome(
+            "resolve.expected_accelerators", "resolve", Result.INCOMPLETE,
+            observed=str(facts.record["error"]), expected="a readable record of the last run",
+            cause="What this node had before cannot be read, so a lost device would go unnoticed.",
+            remedy="State what the node has in torchnode_expect, or remove the broken record.",
+        )  # fmt: skip
     if expect is None:
         return Outcome(
             "resolve.expected_accelerators", "resolve", Result.SKIPPED,
@@ -174,6 +182,8 @@ class _Rule:
 
 def _choose(wishes: _Wishes) -> _Candidate:
     remaining = _candidates(wishes)
+    if not remaining:
+        raise _no_build(wishes)
     rules = _rules(wishes)
     for rule in rules:
         kept = [candidate for candidate in remaining if rule.keep(candidate)]
@@ -185,14 +195,27 @@ def _choose(wishes: _Wishes) -> _Candidate:
     return min(remaining, key=_rank)
 
 
+def _no_build(wishes: _Wishes) -> Conflict:
+    known = sorted({(row.machine, row.backend) for row in tables.TORCH_BUILDS})
+    return Conflict(
+        "machine", "%s with backend %s" % (wishes.facts.system.machine or "?", wishes.backend),
+        "one of " + ", ".join("%s with %s" % pair for pair in known),
+        "torch has no build for this kind of machine: use another one, or adopt an environment of "
+        "your own with torchnode_python.",
+    )  # fmt: skip
+
+
 def _nearest(wishes: _Wishes, rules: Sequence[_Rule], failed: _Rule) -> str:
-    """What would be chosen if the failed rule, or else one wish before it, were dropped."""
-    for dropped in [failed, *(rule for rule in rules if rule.is_wish)]:
-        others = [
-            rule for rule in rules if rule is not dropped and (rule.is_wish or rule is not failed)
-        ]
+    """What would be chosen if the failed wish, else another wish, else every wish were dropped.
+
+    Only wishes are dropped: a stack that breaks a rule of the tables is no stack that works.
+    """
+    wished = [rule for rule in rules if rule.is_wish]
+    drops = [[rule] for rule in sorted(wished, key=lambda rule: rule is not failed)]
+    for dropped in [*drops, wished]:
+        others = [rule for rule in rules if rule not in dropped]
         kept = [c for c in _candidates(wishes) if all(rule.keep(c) for rule in others)]
-        if kept and (dropped is not failed or failed.is_wish):
+        if kept:
             return _describe(min(kept, key=_rank))
     return ""
 
@@ -219,7 +242,7 @@ def _candidates(wishes: _Wishes) -> List[_Candidate]:
 
 def _lock(wishes: _Wishes, row: Row, python: PythonInterpreter) -> Optional[Lock]:
     wanted = row.version if row.source == "pypi" else "%s+%s" % (row.version, row.tag)
-    for lock in wishes.locks:
+    for lock in sorted(wishes.locks, key=lambda lock: lock.name):
         if (
             (lock.torch, lock.source, lock.extra) == (wanted, row.source, wishes.extra)
             and row.machine in lock.machines
@@ -243,7 +266,7 @@ def _descending(tag: str) -> str:
 
 def _rules(wishes: _Wishes) -> List[_Rule]:
     return [
-        *_wish_rules(wishes.policy),
+        *_wish_rules(wishes),
         *(_cuda_rules(wishes) if wishes.backend == "cuda" else []),
         _extra_rule(wishes),
         _python_rule(wishes),
@@ -251,12 +274,12 @@ def _rules(wishes: _Wishes) -> List[_Rule]:
     ]
 
 
-def _wish_rules(policy: Policy) -> List[_Rule]:
-    rules = []
+def _wish_rules(wishes: _Wishes) -> List[_Rule]:
+    policy, rules = wishes.policy, []
     if policy.torch_version:
         rules.append(_Rule(
             "torchnode_torch_version", "'%s'" % policy.torch_version,
-            "one of %s for this machine" % ", ".join(_known_versions()),
+            "one of %s for this machine" % ", ".join(_known_versions(wishes)),
             "Choose one of these, or leave it empty for the version that fits.",
             lambda c: c.row.version == policy.torch_version, True,
         ))  # fmt: skip
@@ -277,8 +300,8 @@ def _wish_rules(policy: Policy) -> List[_Rule]:
     return rules
 
 
-def _known_versions() -> List[str]:
-    return sorted({row.version for row in tables.TORCH_BUILDS}, key=tables.version_key)
+def _known_versions(wishes: _Wishes) -> List[str]:
+    return sorted({c.row.version for c in _candidates(wishes)}, key=tables.version_key)
 
 
 def _cuda_rules(wishes: _Wishes) -> List[_Rule]:
@@ -286,13 +309,9 @@ def _cuda_rules(wishes: _Wishes) -> List[_Rule]:
     devices = [a for a in facts.accelerators if a.backend == "cuda"]
     architectures = sorted({a.architecture or "" for a in devices})
     if "" in architectures:
-        unknown = next(a for a in devices if not a.architecture)
-        raise Conflict(
-            "accelerator " + (unknown.bus or ""), unknown.pci_id or unknown.model,
-            "a GPU whose architecture is known from its PCI id or from NVML",
-            "Add a row for it to data/nvidia_parts.py, or install its driver so that NVML names it.",
-        )  # fmt: skip
+        raise _unknown_part(next(a for a in devices if not a.architecture))
     flavour_of(devices, policy)  # a flavour that cannot work is refused before torch is chosen
+    _check_branch(facts, policy, devices)
     version, origin = _driver_version(facts, policy)
     return [
         _Rule(
@@ -310,6 +329,14 @@ def _cuda_rules(wishes: _Wishes) -> List[_Rule]:
     ]  # fmt: skip
 
 
+def _unknown_part(device: Accelerator) -> Conflict:
+    return Conflict(
+        "accelerator " + (device.bus or str(device.index)), device.pci_id or device.model,
+        "a GPU whose architecture is known from its PCI id or from NVML, of a known generation",
+        "Add a row for it to data/nvidia_parts.py, or install its driver so that NVML names it.",
+    )  # fmt: skip
+
+
 def _extra_rule(wishes: _Wishes) -> _Rule:
     package = "torch" + wishes.extra
     return _Rule(
@@ -322,9 +349,11 @@ def _extra_rule(wishes: _Wishes) -> _Rule:
 
 def _python_rule(wishes: _Wishes) -> _Rule:
     have = ", ".join("%s %s" % (p.path, p.version) for p in wishes.facts.pythons) or "none"
-    supported = sorted(
-        {m for row in tables.TORCH_BUILDS for m in row.pythons}, key=tables.version_key
-    )
+    asked = (wishes.policy.torch_version, wishes.policy.torch_tag)
+    rows = [
+        row for row in tables.TORCH_BUILDS if asked in itertools.product((row.version, ""), (row.tag, ""))
+    ]
+    supported = sorted({m for row in rows for m in row.pythons}, key=tables.version_key)
     return _Rule(
         "the node's Pythons", have, "one that the torch build supports (%s)" % ", ".join(supported),
         "Install a supported Python on the node (for example python3.11).",
@@ -375,9 +404,32 @@ def _driver_version(facts: Facts, policy: Policy) -> Tuple[str, str]:
     return branch + ".999", "branch %s, to be installed" % branch
 
 
-def flavour_of(devices: Iterable[Accelerator], policy: Policy) -> Tuple[str, str]:
+def _check_branch(facts: Facts, policy: Policy, devices: Sequence[Accelerator]) -> None:
+    """Raises Conflict for a wished branch that nobody makes, or that dropped one of the GPUs."""
+    wished, driver = policy.driver_branch, cuda_driver(facts)
+    known = [branch.branch for branch in tables.DRIVER_BRANCHES]
+    loaded = (driver.loaded or "").split(".")[0] if driver else ""
+    if not wished or wished == loaded:
+        return
+    last = [rule for rule in _flavour_rules(devices) if rule.last_branch]
+    usable = [b for b in known if all(int(b) <= int(rule.last_branch) for rule in last)]
+    if wished not in usable:
+        names = " and ".join(rule.generation for rule in last)
+        raise Conflict(
+            "torchnode_driver_branch", "'%s'" % wished,
+            "one of %s%s" % (", ".join(usable), ", the branches that still serve " + names if last else ""),
+            "Choose one of these, or leave it empty for the branch that is loaded, else %s."
+            % tables.DEFAULT_DRIVER_BRANCH,
+            "branch " + (loaded or tables.DEFAULT_DRIVER_BRANCH),
+        )  # fmt: skip
+
+
+def flavour_of(devices: Sequence[Accelerator], policy: Policy) -> Tuple[str, str]:
     """(flavour, why) that serves every device. Raises Conflict where none does."""
     rules = _flavour_rules(devices)
+    for device in devices:
+        if generation_of(device) not in [rule.generation for rule in rules]:
+            raise _unknown_part(device)
     names = ", ".join(rule.generation for rule in rules)
     allowed = _allowed_flavours(rules)
     if not allowed:

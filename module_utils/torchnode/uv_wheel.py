@@ -58,9 +58,8 @@ def _from_folders(wheel: UvWheel, sources: Sources, fetch: Fetch) -> bytes:
         if os.path.exists(path):
             with open(path, "rb") as stream:
                 return stream.read()
-    raise FileNotFoundError(
-        "not in the find-links folders (%s)" % (", ".join(sources.find_links) or "none")
-    )
+    places = ", ".join(without_credentials(place) for place in sources.find_links)
+    raise FileNotFoundError("not in the find-links folders (%s)" % (places or "none"))
 
 
 def _from_index(wheel: UvWheel, sources: Sources, fetch: Fetch) -> bytes:
@@ -71,8 +70,10 @@ def _from_index(wheel: UvWheel, sources: Sources, fetch: Fetch) -> bytes:
         url = _link(fetch(page), wheel.filename)
         if url:
             return fetch(urljoin(page, url))
-    except OSError as error:
-        raise OSError("%s: %s" % (without_credentials(page), error)) from None
+    except (OSError, ValueError) as error:
+        # A client's message may repeat the URL that it was given.
+        said = str(error).replace(page, without_credentials(page))
+        raise OSError("%s: %s" % (without_credentials(page), said)) from None
     raise FileNotFoundError("%s does not list %s" % (without_credentials(page), wheel.filename))
 
 
