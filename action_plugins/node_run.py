@@ -16,7 +16,7 @@ if str(_PROJECT / "module_utils") not in ansible.module_utils.__path__:
 
 from ansible.module_utils.torchnode import controller, records
 from ansible.module_utils.torchnode.model import Facts, Stack, from_data
-from ansible.module_utils.torchnode.outcome import Outcome, Stage, Verdict, verdict, worst
+from ansible.module_utils.torchnode.outcome import Outcome, Result, Stage, Verdict, verdict, worst
 
 #: The registered results whose outcomes make the verdict, in the order of the stages.
 _RESULTS = ("_survey", "_resolved", "_applied", "_verified", "_burned")
@@ -71,14 +71,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is untyped
         unproven = records.unproven_outcome(run["requested"])
         outcomes += [unproven] if unproven else []
         record = _record(run, variables, outcomes, float(self._task.args.get("days", 7)))
-        answer: dict[str, Any] = self._execute_module(
-            module_name="node_run",
-            # Nothing was touched when resolving failed, so only an earlier verdict is replaced.
-            module_args=dict(
-                self._task.args, run=run, record=record, only_known=_stack(variables) is None
-            ),
-            task_vars=variables,
-        )
+        answer = self._write(run, record, variables)
+        if answer.get("holder"):
+            return dict(answer, **_not_recorded(answer["holder"]))
         if answer.get("failed") or "torchnode" not in answer:
             return answer
         answer["torchnode"].update(verdict=record["verdict"], scope=record["scope"], outcomes=[])
@@ -88,6 +83,26 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is untyped
         bad = record["verdict"] in (Verdict.UNKNOWN.value, Verdict.FAILED.value)
         answer["failed"] = bad and not said
         return answer
+
+    def _write(
+        self, run: dict[str, Any], record: dict[str, Any], variables: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The module's answer; with a ``holder`` where a live run of somebody else is at work."""
+        dead: list[str] = []
+        while True:
+            answer: dict[str, Any] = self._execute_module(
+                module_name="node_run",
+                # Nothing was touched when resolving failed, so only an earlier verdict is replaced.
+                module_args=dict(
+                    self._task.args, run=run, record=record, dead=dead,
+                    only_known=_stack(variables) is None,
+                ),
+                task_vars=variables,
+            )  # fmt: skip
+            holder = answer.get("holder")
+            if not holder or not controller.controller_is_gone(holder):
+                return answer
+            dead.append(str(holder.get("run")))
 
     def _say(self, variables: dict[str, Any], text: str) -> None:
         Display().display(f"{variables.get('inventory_hostname')}: {text}")
@@ -107,6 +122,20 @@ def _held(holder: dict[str, Any]) -> str:
         f"the node's lock: found {_holder(holder)}; expected it to be released in time. Wait for that "
         "run, or if it certainly is dead run again with -e torchnode_take_lock=true."
     )
+
+
+def _not_recorded(holder: dict[str, Any]) -> dict[str, Any]:
+    outcome = Outcome(
+        "report.recorded", Stage.REPORT.value, Result.INCOMPLETE,
+        observed=f"{_holder(holder)} is at work", expected="no other run at the end of this one",
+        cause="The other run may change what this one has proven, so nothing was recorded.",
+        remedy="Run again when that run has ended.",
+    )  # fmt: skip
+    return {
+        "failed": True,
+        "msg": f"{outcome.observed}. {outcome.cause} {outcome.remedy}",
+        "torchnode": {"stage": Stage.REPORT.value, "outcomes": [outcome.as_dict()]},
+    }
 
 
 def _outcomes(variables: dict[str, Any]) -> list[Outcome]:

@@ -10,7 +10,8 @@ description:
   - O(state=begun) takes the node's lock for this run, waiting for a live holder and taking over a
     dead one, and with O(invalidate) turns the local fact UNKNOWN.
   - O(state=ended) folds the run's outcomes into the verdict, writes the record and the local fact,
-    and releases the lock.
+    and releases the lock. While another live run holds the lock nothing is written, because that
+    run's own verdict follows.
   - Writing these files never counts as a change of the node.
   - An action plugin adds the run's identity and its outcomes; it fails when the report callback is
     not loaded.
@@ -84,7 +85,7 @@ taken:
   type: bool
 holder:
   description: The other run that holds the lock, or that it was taken over from.
-  returned: when O(state=begun)
+  returned: when O(state=begun), or when another run holds the lock
   type: dict
 torchnode:
   description: The report stage's verdict, scope and record.
@@ -123,6 +124,15 @@ def end(module: AnsibleModule, node: Node) -> None:
     """Record and release."""
     given, user = module.params, read_user(node)
     record = dict(given["record"], at=records.timestamp(time.time()))
+    holder = (
+        None
+        if module.check_mode
+        else node_files.other_holder(
+            node, given["prefix"], record["run"], given["dead"], time.time()
+        )
+    )
+    if holder is not None:
+        module.exit_json(changed=False, holder=holder)
     known = node.exists(node_files.facts_folder(user) + "/torchnode.fact")
     if not module.check_mode and (known or not given["only_known"]):
         node_files.prepare(node, given["prefix"], user)

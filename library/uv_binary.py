@@ -66,6 +66,7 @@ version:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import ConnectionError as UrlError
 from ansible.module_utils.urls import open_url
 
 from ansible.module_utils.torchnode import package_index, uv_wheel
@@ -75,8 +76,11 @@ from ansible.module_utils.torchnode.data.uv import VERSION, WHEELS
 def fetch(url: str) -> bytes:
     """The URL's bytes through Ansible's own client: proxies, CA bundle and netrc apply."""
     accept = {"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.5"}
-    with open_url(url, headers=accept, timeout=120, use_netrc=True) as answer:
-        content: bytes = answer.read()
+    try:
+        with open_url(url, headers=accept, timeout=120, use_netrc=True) as answer:
+            content: bytes = answer.read()
+    except UrlError as error:  # not an OSError in Ansible's client
+        raise OSError(str(error)) from None
     return content
 
 
@@ -111,6 +115,8 @@ def main() -> None:
         path = uv_wheel.obtain(wheel, given["cache"], sources, fetch)
     except uv_wheel.NotAvailable as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg="cache: found %s; expected a folder that you may write" % error)
     module.exit_json(changed=False, path=path, version=VERSION)
 
 

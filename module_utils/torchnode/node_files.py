@@ -59,6 +59,16 @@ def read_lock(node: Node, prefix: str) -> Optional[Dict[str, Any]]:
     return holder if isinstance(holder, dict) else {"run": "unreadable", "expires": 0}
 
 
+def other_holder(
+    node: Node, prefix: str, run: str, dead: List[str], now: float
+) -> Optional[Dict[str, Any]]:
+    """The other run that holds the node's lock; None when it is free, this run's, or dead."""
+    holder = read_lock(node, prefix)
+    if holder is None or holder.get("run") in (run, *dead):
+        return None
+    return None if float(holder.get("expires", 0)) < now else holder
+
+
 @contextlib.contextmanager
 def _alone(path: str) -> Iterator[bool]:
     """Whether this process is the only one that decides about the lock at ``path`` right now.

@@ -146,6 +146,11 @@ def meets(expect: Expect, backend: str, found: Sequence[Accelerator]) -> List[st
         differences.append("%s instead of %s" % (" ".join(ids), " ".join(expect.pci_ids)))
     for accelerator in found:
         differences += _differences(expect, accelerator)
+    if not found and expect.count is None and (expect.model or expect.memory_bytes):
+        # Without a device nothing could differ from the stated model.
+        size = "with %.1f GB" % (expect.memory_bytes / 1e9) if expect.memory_bytes else ""
+        wanted = " ".join(part for part in (expect.model or "one", size) if part)
+        differences.append("no accelerator instead of %s" % wanted)
     return differences
 
 

@@ -118,7 +118,8 @@ def _stale(part: Optional[Mapping[str, Any]], of: Mapping[str, Any], now: float)
 
 def scope(outcomes: Iterable[Outcome], requested: Iterable[str]) -> str:
     """What was proven, in words that go beside every verdict."""
-    results: List[Outcome] = [o for o in outcomes if o.result is not Result.SKIPPED]
+    unmeasured = (Result.SKIPPED, Result.INCOMPLETE)
+    results: List[Outcome] = [o for o in outcomes if o.result not in unmeasured]
     stages = {o.stage for o in results}
     wanted = set(requested)
     if not wanted & {Stage.VERIFY.value, Stage.BURN_IN.value}:

@@ -51,7 +51,6 @@ class NodeReport:
         self.timings: Dict[str, float] = {}
         self.stages: List[str] = []
         self.burn_in: Optional[Dict[str, Any]] = None
-        self.probe: Optional[Dict[str, Any]] = None
 
     def add(self, stage: str, returned: Mapping[str, Any]) -> None:
         """Take over what a torchnode module returned under ``torchnode``."""
@@ -60,7 +59,6 @@ class NodeReport:
         self.stack = returned.get("stack") or self.stack
         self.plan = returned.get("plan") if "plan" in returned else self.plan  # type: ignore[assignment]
         self.burn_in = returned.get("burn_in") or self.burn_in
-        self.probe = returned.get("probe") or self.probe
         self.outcomes += [Outcome.from_dict(dict(o)) for o in returned.get("outcomes") or []]
         self._mark(str(returned.get("stage") or stage))
 

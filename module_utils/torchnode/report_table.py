@@ -39,18 +39,20 @@ def table(report: Mapping[str, Any], width: int) -> str:
 
 
 def _rows(entries: Sequence[Mapping[str, Any]], width: int) -> List[List[str]]:
-    """The heading and every node's row as lines: one line each, or two where that is too wide."""
+    """The heading and every node's row as lines: one line each, or more where that is too wide."""
     for short in (False, True):
         cells = [_HEAD, *(_cells(entry, short) for entry in entries)]
         sizes = [max(len(row[i]) for row in cells) for i in range(len(_HEAD))]
         if sum(sizes) + 2 * (len(sizes) - 1) <= width:
             return [[_line(row, sizes)] for row in cells]
-    return [[_line(row[:2], sizes[:2]), "    " + _line(row[2:], sizes[2:])] for row in cells]
+    return [_folded(row, width) for row in cells]
 
 
 def _cells(entry: Mapping[str, Any], short: bool) -> Tuple[str, ...]:
     models = [a["model"] for a in entry["accelerators"]]
-    parts = ["%d x %s" % (models.count(m), _shortened(m) if short else m) for m in sorted(set(models))]
+    parts = [
+        "%d x %s" % (models.count(m), _shortened(m) if short else m) for m in sorted(set(models))
+    ]
     drivers = [d.get("loaded") or d.get("on_disk") for d in entry["drivers"]]
     proven = entry["verdict"] in (Verdict.READY.value, Verdict.DEGRADED.value)
     return (
@@ -71,6 +73,17 @@ def _line(cells: Sequence[str], sizes: Sequence[int]) -> str:
     return "  ".join(cell.ljust(size) for cell, size in zip(cells, sizes)).rstrip()
 
 
+def _folded(cells: Sequence[str], width: int) -> List[str]:
+    """A row without columns: a cell that does not fit goes on to the next line, indented."""
+    lines = [cells[0]]
+    for cell in cells[1:]:
+        if len(lines[-1]) + 2 + len(cell) <= width:
+            lines[-1] += "  " + cell
+        else:
+            lines.append("    " + cell)
+    return lines
+
+
 def _explanation(entry: Mapping[str, Any], width: int, told: _Told) -> List[str]:
     outcomes = [Outcome.from_dict(dict(o)) for o in entry["outcomes"]]
     shown = [o for o in outcomes if o.required or o.result is not Result.INCOMPLETE]
@@ -84,7 +97,7 @@ def _explanation(entry: Mapping[str, Any], width: int, told: _Told) -> List[str]
     found = _wrapped(text, width)
     before = told.setdefault((first.cause, first.remedy), entry["name"])
     if before != entry["name"]:
-        return [*found, *_wrapped("cause and next: as for %s" % before, width)]
+        return [*found, *_wrapped("cause and remedy: as for %s" % before, width)]
     cause = _wrapped("cause: " + first.cause, width) if first.cause else []
     return [*found, *cause, *_wrapped("next:  " + first.remedy, width)]
 

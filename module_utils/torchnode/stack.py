@@ -265,13 +265,13 @@ def _descending(tag: str) -> str:
 
 
 def _rules(wishes: _Wishes) -> List[_Rule]:
-    return [
+    rules = [
         *_wish_rules(wishes),
         *(_cuda_rules(wishes) if wishes.backend == "cuda" else []),
         _extra_rule(wishes),
         _python_rule(wishes),
-        _lock_rule(wishes),
     ]
+    return [*rules, _lock_rule(wishes, rules)]
 
 
 def _wish_rules(wishes: _Wishes) -> List[_Rule]:
@@ -361,14 +361,13 @@ def _python_rule(wishes: _Wishes) -> _Rule:
     )  # fmt: skip
 
 
-def _lock_rule(wishes: _Wishes) -> _Rule:
-    builds = sorted(
-        {"%s+%s" % (c.row.version, c.row.tag) for c in _candidates(wishes)}, key=tables.version_key
-    )
+def _lock_rule(wishes: _Wishes, earlier: Sequence[_Rule]) -> _Rule:
+    fitting = [c.row for c in _candidates(wishes) if all(rule.keep(c) for rule in earlier)]
+    builds = sorted({"%s+%s" % (r.version, r.tag) for r in fitting}, key=tables.version_key)
     pythons = sorted({minor(p.version) for p in wishes.facts.pythons}, key=tables.version_key)
     return _Rule(
         "locks", "no hash lock for torch %s with Python %s on %s"
-        % (wishes.policy.torch_version or " or ".join(builds[-3:]), " or ".join(pythons), wishes.facts.system.machine),
+        % (" or ".join(builds[-3:]), " or ".join(pythons), wishes.facts.system.machine),
         "a lock for one of them (no lock, no install)",
         "Make one against your index with `make lock TORCH=<version> TAG=<tag> PYTHON=<minor>`, or "
         "install a Python that has a lock.",

@@ -86,11 +86,19 @@ def build(node: Node, order: Order, environment: Mapping[str, str], hashes: bool
             _sync(order, path, lock, environment, damaged)
             _, damage = venv.compare(node, path, packages, hashes)
         _check(node, order, path, damage)
+        _remove_lock_of_uv(path)
         _write(os.path.join(path, venv.MARKER), _marker(order, path))
         return path
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)  # the folder was never current
         raise
+
+
+def _remove_lock_of_uv(path: str) -> None:
+    """uv leaves a lock file that every user may write: nothing in a finished stack should be so."""
+    lock = os.path.join(path, ".lock")
+    if os.path.exists(lock):
+        os.remove(lock)
 
 
 def _sync(

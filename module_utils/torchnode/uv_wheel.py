@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -27,12 +28,19 @@ class NotAvailable(Exception):
 def obtain(wheel: UvWheel, cache: str, sources: Sources, fetch: Fetch) -> str:
     """The path of the verified uv binary in ``cache``, which is filled when it is not there yet.
 
-    Raises NotAvailable, naming every place that was tried. Two runs at once are safe: files
-    appear under their final name only when complete.
+    Raises NotAvailable, naming every place that was tried, and OSError for a cache that cannot be
+    written. A whole fleet may ask at once: one download serves all.
     """
     binary = os.path.join(cache, "uv-%s-%s" % (VERSION, wheel.sha256[:12]))
     if os.path.exists(binary):
         return binary
+    os.makedirs(cache, exist_ok=True)
+    with open(os.path.join(cache, "lock"), "w", encoding="utf-8") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        return binary if os.path.exists(binary) else _obtain(wheel, binary, sources, fetch)
+
+
+def _obtain(wheel: UvWheel, binary: str, sources: Sources, fetch: Fetch) -> str:
     tried = []
     for find in (_from_folders, _from_index):
         try:
@@ -42,7 +50,6 @@ def obtain(wheel: UvWheel, cache: str, sources: Sources, fetch: Fetch) -> str:
             continue
         found = hashlib.sha256(content).hexdigest()
         if found == wheel.sha256:
-            os.makedirs(cache, exist_ok=True)
             return _unpack(content, binary)
         tried.append("%s has SHA-256 %s instead of %s" % (wheel.filename, found, wheel.sha256))
     raise NotAvailable(

@@ -91,11 +91,12 @@ class Nvidia:
                 try:
                     refined, version = _merged(found, json.loads(done.out))
                 except (ValueError, KeyError, TypeError) as problem:
-                    error = "unreadable answer of %s: %r" % (python, problem)
+                    error = error or "unreadable answer of %s: %r" % (python, problem)
                     continue
                 return refined, version, None
-            if "No module named 'pynvml'" not in done.err:
-                error = done.err.strip().splitlines()[-1] if done.err.strip() else "no answer"
+            # An interpreter that is not there, or lacks the package, says nothing about NVML.
+            if done.rc != 127 and "No module named 'pynvml'" not in done.err:
+                error = error or (done.err.strip() or "no answer").splitlines()[-1]
         return tuple(found), None, error
 
 
