@@ -25,6 +25,10 @@ options:
     description: The folder that holds the record and the lock.
     type: path
     required: true
+  facts_folder:
+    description: The folder of the local fact. Empty means this user's default.
+    type: str
+    default: ''
   days:
     description: After how many days the verdict expires.
     type: int
@@ -105,24 +109,26 @@ from ansible.module_utils.torchnode.system import read_user
 
 def begin(module: AnsibleModule, node: Node) -> None:
     """Lock and invalidate."""
-    given, user = module.params, read_user(node)
+    given = module.params
+    facts = node_files.facts_folder(read_user(node), given["facts_folder"])
     if module.check_mode:
         module.exit_json(changed=False, taken=True, holder=None)
-    node_files.prepare(node, given["prefix"], user)
+    node_files.prepare(node, given["prefix"], facts)
     mine = node_files.lease(given["run"], given["lease_seconds"])
     taken, holder = node_files.take_lock(node, given["prefix"], mine, given["dead"], time.time())
     if taken and given["invalidate"]:
         run = given["run"]["id"]
         reason = "run %s is changing this node" % run
         node_files.write_fact(
-            user, records.fact(Verdict.UNKNOWN, "none", run, time.time(), given["days"], reason)
+            facts, records.fact(Verdict.UNKNOWN, "none", run, time.time(), given["days"], reason)
         )
     module.exit_json(changed=False, taken=taken, holder=holder)
 
 
 def end(module: AnsibleModule, node: Node) -> None:
     """Record and release."""
-    given, user = module.params, read_user(node)
+    given = module.params
+    facts = node_files.facts_folder(read_user(node), given["facts_folder"])
     record = dict(given["record"], at=records.timestamp(time.time()))
     holder = (
         None
@@ -133,15 +139,15 @@ def end(module: AnsibleModule, node: Node) -> None:
     )
     if holder is not None:
         module.exit_json(changed=False, holder=holder)
-    known = node.exists(node_files.facts_folder(user) + "/torchnode.fact")
+    known = node.exists(node_files.fact_path(facts))
     if not module.check_mode and (known or not given["only_known"]):
-        node_files.prepare(node, given["prefix"], user)
+        node_files.prepare(node, given["prefix"], facts)
         node_files.write_record(given["prefix"], record)
         fact = records.fact(
             Verdict(record["verdict"]), record["scope"], record["run"], time.time(),
             given["days"], record["reason"],
         )  # fmt: skip
-        node_files.write_fact(user, fact)
+        node_files.write_fact(facts, fact)
         node_files.release_lock(node, given["prefix"], record["run"])
     module.exit_json(changed=False, torchnode={"stage": "report", "record": record})
 
@@ -152,6 +158,7 @@ def main() -> None:
         argument_spec={
             "state": {"type": "str", "required": True, "choices": ["begun", "ended"]},
             "prefix": {"type": "path", "required": True},
+            "facts_folder": {"type": "str", "default": ""},
             "days": {"type": "int", "default": 7},
             "invalidate": {"type": "bool", "default": False},
             "wait_seconds": {"type": "int", "default": 600},

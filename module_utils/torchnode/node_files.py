@@ -20,26 +20,31 @@ RECORD = "record.json"
 SYSTEM_FACTS = "/etc/ansible/facts.d"
 
 
-def facts_folder(user: User) -> str:
-    """Where local facts lie: the system's folder for root, the user's data folder otherwise."""
-    return SYSTEM_FACTS if user.uid == 0 else user.data_home + "/torchnode/facts.d"
+def facts_folder(user: User, stated: str) -> str:
+    """Where local facts lie: as stated, else the system's folder for root, else the user's own."""
+    own = SYSTEM_FACTS if user.uid == 0 else user.data_home + "/torchnode/facts.d"
+    return stated or own
 
 
-def prepare(node: Node, prefix: str, user: User) -> None:
+def prepare(node: Node, prefix: str, facts: str) -> None:
     """Make the folders and note everything of ours in the manifest, before it is there."""
     # The prefix first: the manifest itself lies in it.
     made = manifest.make_folder(node, prefix)
-    facts = facts_folder(user)
     made += manifest.make_folder(node, facts)
     names = (RECORD, LOCK, LOCK + GUARD)
-    files = [*["%s/%s" % (prefix, name) for name in names], facts + "/torchnode.fact"]
+    files = [*["%s/%s" % (prefix, name) for name in names], fact_path(facts)]
     manifest.add(node, prefix, made + [(path, "file") for path in files])
     manifest.add(node, prefix, [(prefix + "/uv", "tree")])
 
 
-def write_fact(user: User, fact: Mapping[str, Any]) -> None:
+def fact_path(facts: str) -> str:
+    """The file that Ansible reads as ``ansible_local.torchnode``."""
+    return facts + "/torchnode.fact"
+
+
+def write_fact(facts: str, fact: Mapping[str, Any]) -> None:
     """Replace the local fact in one rename."""
-    manifest.write_json(facts_folder(user) + "/torchnode.fact", fact)
+    manifest.write_json(fact_path(facts), fact)
 
 
 def write_record(prefix: str, record: Mapping[str, Any]) -> None:

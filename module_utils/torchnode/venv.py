@@ -30,7 +30,8 @@ def read_marker(node: Node, path: str) -> Optional[Dict[str, Any]]:
         marker = json.loads(node.read("%s/%s" % (path, MARKER)) or "")
     except ValueError:
         return None
-    return marker if isinstance(marker, dict) and "digest" in marker else None
+    whole = isinstance(marker, dict) and "digest" in marker
+    return marker if whole and isinstance(marker.get("packages", {}), dict) else None
 
 
 def read_stacks(node: Node, prefix: str) -> Tuple[str, ...]:
@@ -123,7 +124,11 @@ def _packages(node: Node, site: str, found: Dict[str, str], hashes: bool) -> Lis
 
 
 def _record_rows(record: str) -> Iterator[Tuple[str, str, str]]:
-    for row in csv.reader(record.splitlines()):
+    for line in record.splitlines():
+        try:
+            row = next(csv.reader([line]), [])
+        except csv.Error:
+            row = ["RECORD has an unreadable line", "", "-"]
         if len(row) == 3 and row[2]:  # rows without a size are RECORD itself and compiled files
             yield row[0], row[1], row[2]
 
@@ -133,7 +138,7 @@ def _file_problem(path: str, checksum: str, size: str) -> str:
         actual = os.stat(path).st_size
     except OSError:
         return "is missing"
-    if actual != int(size):
+    if str(actual) != size:
         return "has %d bytes instead of %s" % (actual, size)
     if checksum and not _checksum_matches(path, checksum):
         return "has another %s than recorded" % checksum.split("=", 1)[0]
@@ -142,10 +147,13 @@ def _file_problem(path: str, checksum: str, size: str) -> str:
 
 def _checksum_matches(path: str, checksum: str) -> bool:
     algorithm, _, expected = checksum.partition("=")
-    digest = hashlib.new(algorithm)
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
+    try:
+        digest = hashlib.new(algorithm)
+        with open(path, "rb") as stream:
+            for block in iter(lambda: stream.read(1 << 20), b""):
+                digest.update(block)
+    except (OSError, ValueError):  # unreadable, or no algorithm of this name
+        return False
     actual = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode("ascii")
     return actual == expected
 
