@@ -26,19 +26,17 @@ class Ceiling:
     retrieved: str
 
 
-# Vendors print the figure with 2:4 sparsity (1979); dense is half of it, and the source below is a
-# comparison that lists dense figures. The shares: an H200 SXM sustains 664 of 989 on random normals
-# of 8192 at its 700 W cap (measured), 67%.
+# Vendors print the figure with 2:4 sparsity (1979); dense is half of it, and the table below lists
+# dense figures. The shares: an H200 SXM sustains 664 to 701 of 989 on random normals of 8192 at
+# its 700 W cap (docs/benchmarks.md), 67% to 71%; under 65% is a failure.
+_DENSE_PEAKS = (
+    "https://github.com/stas00/ml-engineering/blob/007447327a0cb851796ebf896f975566f8d97f38/"
+    "compute/accelerator/README.md"
+)
+
 CEILINGS = (
-    Ceiling(
-        part="NVIDIA H200",
-        precision="bf16",
-        tflops=989.0,
-        fail_below=0.65,
-        warn_below=0.72,
-        source="https://itkb.uw.cz/2026/06/nvidia-h200-vs-b300-precisions-cores.html",
-        retrieved="2026-11-22",
-    ),
+    Ceiling("NVIDIA H100 80GB HBM3", "bf16", 989.0, 0.65, 0.72, _DENSE_PEAKS, "2026-11-22"),
+    Ceiling("NVIDIA H200", "bf16", 989.0, 0.65, 0.72, _DENSE_PEAKS, "2026-11-22"),
 )
 
 
