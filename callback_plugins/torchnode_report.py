@@ -40,7 +40,7 @@ _PROJECT = Path(__file__).resolve().parent.parent
 if str(_PROJECT / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(_PROJECT / "module_utils"))
 
-from ansible.module_utils.torchnode import controller, journal, report, report_table
+from ansible.module_utils.torchnode import controller, heartbeat, journal, report, report_table
 from ansible.module_utils.torchnode.outcome import Stage
 
 
@@ -56,6 +56,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core is unt
         self._journal: journal.Journal | None = None
         self._stage: str | None = None
         self._started: dict[tuple[str, str], float] = {}
+        self._heartbeat = heartbeat.Heartbeat()
         self._pid = os.getpid()
 
     # ---- beginning ----------------------------------------------------------------------------
@@ -78,6 +79,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core is unt
             controller.refuse_run(f"the report folder {folder} cannot be written")
             return
         atexit.register(self._at_exit)
+        self._heartbeat.start()
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Put every host that the play may touch into the report, as UNKNOWN."""
@@ -96,6 +98,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core is unt
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         """Remember when a task began on a host."""
         self._started[(host.get_name(), task._uuid)] = time.monotonic()
+        self._heartbeat.began(host.get_name(), task._uuid, task.get_name())
 
     # ---- results ------------------------------------------------------------------------------
 
@@ -106,6 +109,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core is unt
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """A task failed."""
         self._collect(result, failed=True)
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        """A task had nothing to do."""
+        self._node(result)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """A host did not answer."""
@@ -130,6 +137,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core is unt
         if self._journal is None or self._stage is None:
             return None
         name = result._host.get_name()
+        self._heartbeat.ended(name, result._task._uuid)
         node = self._journal.node(name)
         began = self._started.pop((name, result._task._uuid), None)
         if began is not None:
@@ -150,6 +158,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core is unt
         self._show(self._journal.interrupt())
 
     def _show(self, content: dict[str, Any]) -> None:
+        self._heartbeat.stop()
         if self._journal is None:
             return
         width = shutil.get_terminal_size((100, 24)).columns
