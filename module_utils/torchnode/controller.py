@@ -77,13 +77,16 @@ def process_start(pid: int) -> Optional[str]:
 
 def controller_is_gone(holder: Mapping[str, Any]) -> bool:
     """Whether the controller that holds a lock ran on this machine and certainly runs no more."""
-    controller = holder.get("controller") or {}
+    controller = holder.get("controller")
+    if not isinstance(controller, Mapping):
+        return False
     boot_id = Node().read("/proc/sys/kernel/random/boot_id")
     if controller.get("host") != socket.gethostname() or not boot_id:
         return False  # another machine's processes cannot be seen from here
     if controller.get("boot_id") != boot_id:
         return True
-    return process_start(int(controller.get("pid", 0))) != controller.get("start")
+    pid = controller.get("pid")
+    return not isinstance(pid, int) or process_start(pid) != controller.get("start")
 
 
 def read_locks(folder: Path = LOCKS) -> List[Lock]:

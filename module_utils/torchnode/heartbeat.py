@@ -13,17 +13,20 @@ from typing import Callable, Dict, List, Optional, Tuple
 
 #: After this long a person wonders; and a line that often is no noise in a CI log.
 INTERVAL_SECONDS = 20.0
+_LOOKS = 8  # in an interval, so that a task is named soon after it has lasted one
 _NODES_NAMED = 4
 
 
-def lines(running: Dict[Tuple[str, str], Tuple[str, float]], now: float, least: float) -> List[str]:
-    """A line for each task that has run for ``least`` seconds: how long, what, and where.
+def lines(
+    running: Dict[Tuple[str, str], Tuple[str, float]], now: float, before: float, interval: float
+) -> List[str]:
+    """A line for each task that has lasted another whole interval since the look ``before``.
 
-    ``running`` maps (node, task id) to (task name, when it began).
+    ``running`` maps (node, task id) to (task name, when it began); times are in seconds.
     """
     nodes: Dict[str, List[Tuple[str, float]]] = {}
     for (node, _), (task, began) in running.items():
-        if now - began >= least:
+        if (now - began) // interval > max(before - began, 0.0) // interval:
             nodes.setdefault(task, []).append((node, now - began))
     return [_line(task, waiting) for task, waiting in sorted(nodes.items())]
 
@@ -65,9 +68,12 @@ class Heartbeat:
         self._running.pop((node, task_id), None)
 
     def _beat(self) -> None:
-        while not self._stopped.wait(self._interval):
-            for line in lines(dict(self._running), time.monotonic(), self._interval):
+        before = time.monotonic()
+        while not self._stopped.wait(self._interval / _LOOKS):
+            now = time.monotonic()
+            for line in lines(dict(self._running), now, before, self._interval):
                 self._write(line)
+            before = now
 
 
 def _to_terminal(line: str) -> None:

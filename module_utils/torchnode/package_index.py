@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -77,13 +78,13 @@ def sources(stated: Sources, environ: Mapping[str, str], settings: Mapping[str, 
         or environ.get("UV_EXTRA_INDEX_URL")
         or settings.get("extra-index-url", "")
     ).split()
-    links = (
-        (environ.get("UV_FIND_LINKS") or settings.get("find-links", "")).replace(",", " ").split()
-    )
+    # uv separates by commas, pip by white space; pip passes over folders that do not exist.
+    own = [link.strip() for link in environ.get("UV_FIND_LINKS", "").split(",")]
+    links = [link for link in own if link] or settings.get("find-links", "").split()
     return Sources(
         index_url=stated.index_url or index,
         extra_index_urls=stated.extra_index_urls or tuple(extra),
-        find_links=stated.find_links or tuple(links),
+        find_links=stated.find_links or tuple(usable(links)),
         proxy=stated.proxy or settings.get("proxy", ""),
         ca_bundle=stated.ca_bundle or environ.get("SSL_CERT_FILE", "") or settings.get("cert", ""),
         offline=stated.offline or settings.get("no-index", "").lower() in ("1", "true", "yes", "on"),
@@ -102,7 +103,7 @@ def uv_environment(chosen: Sources, torch_index: str, environ: Mapping[str, str]
     stated = {
         "UV_DEFAULT_INDEX": chosen.index_url,
         "UV_INDEX": " ".join(usable(indexes)),
-        "UV_FIND_LINKS": " ".join(chosen.find_links),
+        "UV_FIND_LINKS": ",".join(chosen.find_links),
         "SSL_CERT_FILE": chosen.ca_bundle,
         "HTTP_PROXY": chosen.proxy,
         "HTTPS_PROXY": chosen.proxy,
@@ -114,13 +115,14 @@ def uv_environment(chosen: Sources, torch_index: str, environ: Mapping[str, str]
     return result
 
 
-def usable(indexes: Iterable[str]) -> List[str]:
-    """Indexes without the file:// folders that do not exist: pip ignores those, uv stops at them."""
+def usable(places: Iterable[str]) -> List[str]:
+    """Places without the local folders that do not exist: pip ignores those, uv stops at them."""
     kept = []
-    for index in indexes:
-        parts = urlsplit(index)
-        if parts.scheme != "file" or os.path.isdir(unquote(parts.path)):
-            kept.append(index)
+    for place in places:
+        parts = urlsplit(place)
+        folder = unquote(parts.path) if parts.scheme == "file" else place
+        if parts.scheme not in ("", "file") or os.path.isdir(folder):
+            kept.append(place)
     return kept
 
 
@@ -129,3 +131,8 @@ def without_credentials(url: str) -> str:
     parts = urlsplit(url)
     host: Optional[str] = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=host or "")) if parts.netloc else url
+
+
+def redacted(text: str) -> str:
+    """Text of another program with user and password taken out of every URL in it."""
+    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)

@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 import pkgutil
+import select
 import selectors
 import signal
 import subprocess
 import time
-from typing import IO, Dict, Sequence, Tuple
+from typing import IO, Dict, Iterator, Sequence, Tuple
 
 # Named so that Ansible puts the file into the payload; its source is what is used.
 from . import probe as _probe
@@ -66,7 +67,7 @@ def run_probe(
         return ProbeReport(start_error=str(problem))
     finally:
         os.close(write_end)
-    with os.fdopen(read_end, "rb", buffering=0) as channel:
+    with os.fdopen(read_end, "rb", buffering=0) as channel, _killed_with_us(process):
         texts, timed_out = _attend(process, channel, probe_source(), begin + timeout_seconds)
     told = parse(texts["result"].decode(errors="replace"))
     status = process.returncode
@@ -82,6 +83,26 @@ def run_probe(
         stdout_tail=texts["stdout"].decode(errors="replace"),
         stderr_tail=texts["stderr"].decode(errors="replace"),
     )
+
+
+@contextlib.contextmanager
+def _killed_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Take the probe along when Ctrl-C or a signal ends this module: it is in a group of its own."""
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
+    try:
+        for number in numbers:
+            signal.signal(number, _leave)
+        yield
+    except BaseException:
+        _end_group(process)
+        raise
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _leave(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _attend(
@@ -121,6 +142,8 @@ def _serve(
                 selector.unregister(key.fileobj)
         if not ended and process.poll() is not None:
             ended, end = True, min(deadline, time.monotonic()) + GRACE_SECONDS
+        if not ended and _nobody_reads():
+            end = 0.0
         if time.monotonic() < end:
             if not selector.get_map() and not ended:
                 time.sleep(POLL_SECONDS)  # every stream closed by a process that lives on
@@ -132,6 +155,13 @@ def _serve(
         end = time.monotonic() + GRACE_SECONDS
     _end_group(process)
     return timed_out
+
+
+def _nobody_reads() -> bool:
+    """Whether the reader of this module's own result is gone, as after Ctrl-C on the controller."""
+    poll = select.poll()
+    poll.register(1, 0)  # only errors and hang-ups
+    return bool(poll.poll(0))
 
 
 def _feed(key: selectors.SelectorKey) -> bool:

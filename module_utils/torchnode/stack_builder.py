@@ -76,7 +76,7 @@ def build(node: Node, order: Order, environment: Mapping[str, str], hashes: bool
         new = ["venv", "--quiet", "--no-config", "--python", order.stack.python, path]
         _uv(order, new, environment)
         lock = os.path.join(path, "torchnode.lock")
-        _write(lock, order.lock)
+        _write(lock, exact(order.lock))
         _sync(order, path, lock, environment)
         packages = dict(order.stack.packages)
         _, damage = venv.compare(node, path, packages, hashes)
@@ -92,6 +92,16 @@ def build(node: Node, order: Order, environment: Mapping[str, str], hashes: bool
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)  # the folder was never current
         raise
+
+
+def exact(lock: str) -> str:
+    """The lock, with torch's own packages pinned to the public version alone.
+
+    'torch==2.13.0' also names 2.13.0+cpu, and uv would choose that one from a folder or index that
+    has both, only to find no hash for it. '===' compares the whole version.
+    Source: https://packaging.python.org/en/latest/specifications/version-specifiers/, 2026-11-22.
+    """
+    return re.sub(r"(?m)^(torch(?:vision|audio)?)==(?=[^+=\s]+(?:\s|$))", r"\1===", lock)
 
 
 def _remove_lock_of_uv(path: str) -> None:
@@ -117,6 +127,8 @@ def activate(order: Order, path: str) -> None:
     """Point ``current`` to the stack at ``path``, in one rename."""
     link = os.path.join(order.prefix, "current")
     temporary = "%s.%d" % (link, os.getpid())
+    if os.path.lexists(temporary):
+        os.remove(temporary)  # of a killed process that had this number
     os.symlink(os.path.join("stacks", os.path.basename(path)), temporary)
     os.replace(temporary, link)
 
@@ -127,7 +139,7 @@ def prune(node: Node, order: Order, current: str, damaged: Sequence[str]) -> Lis
     doomed, complete = [], []
     for name in node.names(folder):
         path = os.path.join(folder, name)
-        if path != current:
+        if path != current and re.fullmatch(r"[0-9a-f]+\.\d+", name):  # what is named so is ours
             usable = path not in damaged and venv.read_marker(node, path) is not None
             (complete if usable else doomed).append(path)
     complete.sort(key=os.path.getmtime, reverse=True)
@@ -226,6 +238,12 @@ _CAUSES: Tuple[Tuple[str, str, str], ...] = (
         r"Hash mismatch",
         "A file that the index served is not the one that was locked.",
         "Do not install it. Find out why the index serves another file, or remake the lock.",
+    ),
+    (
+        r"no hashes were provided or computed",
+        "An index or folder offers a build of that version that the lock does not know.",
+        "Take that index or folder out of the node's settings (torchnode_find_links, "
+        "torchnode_extra_index_urls, UV_*, PIP_*), or remake the lock.",
     ),
     (
         r"Permission denied|Read-only file system",

@@ -13,7 +13,7 @@ from typing import Callable, Optional
 from urllib.parse import urljoin
 
 from .data.uv import VERSION, UvWheel
-from .package_index import Sources, without_credentials
+from .package_index import Sources, redacted, without_credentials
 
 PYPI = "https://pypi.org/simple"
 
@@ -79,8 +79,7 @@ def _from_index(wheel: UvWheel, sources: Sources, fetch: Fetch) -> bytes:
             return fetch(urljoin(page, url))
     except (OSError, ValueError) as error:
         # A client's message may repeat the URL that it was given.
-        said = str(error).replace(page, without_credentials(page))
-        raise OSError("%s: %s" % (without_credentials(page), said)) from None
+        raise OSError("%s: %s" % (without_credentials(page), redacted(str(error)))) from None
     raise FileNotFoundError("%s does not list %s" % (without_credentials(page), wheel.filename))
 
 
