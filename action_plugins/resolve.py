@@ -39,6 +39,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is untyped
             locks=controller.read_locks(),
             now=time.time(),
             requested=requested,
+            urls=given.get("urls") or {},
         )
         result.update(
             changed=False,

@@ -65,6 +65,11 @@ options:
     description: How many complete stacks to keep, the current one included.
     type: int
     default: 2
+  check_hashes:
+    description: Compare every file of the current stack with its recorded SHA-256 before it counts
+      as undamaged.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -120,12 +125,15 @@ def main() -> None:
             "ca_bundle": {"type": "str", "default": ""},
             "offline": {"type": "bool", "default": False},
             "keep": {"type": "int", "default": 2},
+            "check_hashes": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     given = module.params
     stack = from_data(Stack, given["stack"])
-    order = Order(given["prefix"], stack, given["lock"], given["uv"], given["keep"])
+    order = Order(
+        given["prefix"], stack, given["lock"], given["uv"], given["keep"], given["check_hashes"]
+    )
     stated = package_index.Sources(
         index_url=given["index_url"],
         extra_index_urls=tuple(given["extra_index_urls"]),

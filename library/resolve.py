@@ -24,6 +24,10 @@ options:
     description: Plan disruptive steps although processes hold the accelerators.
     type: bool
     default: false
+  urls:
+    description: The package sources by variable name; one with credentials in it is refused.
+    type: dict
+    default: {}
 attributes:
   action:
     support: full

@@ -12,6 +12,7 @@ from . import controller
 from .locks import Lock
 from .model import Facts, Stack, Step
 from .outcome import Outcome, Result, Stage, worst
+from .package_index import without_credentials
 from .plan import plan, preflight
 from .policy import Conflict, Policy, read_expect, unknown_variables
 from .records import burn_in_record_outcome, identity
@@ -64,6 +65,7 @@ def decide(
     locks: Sequence[Lock],
     now: float,
     requested: Sequence[str],
+    urls: Mapping[str, Any],
 ) -> Decision:
     """Resolve, expect, plan and preflight one node. A Conflict becomes a failed outcome.
 
@@ -72,6 +74,7 @@ def decide(
     outcomes: List[Outcome] = []
     try:
         _refuse_unknown(variables, known)
+        _refuse_credentials(urls)
         policy = _policy(wishes)
         expected = expectation(facts, policy)
         outcomes.append(expected)
@@ -106,6 +109,18 @@ def _refuse_unknown(variables: Iterable[str], known: Iterable[str]) -> None:
             "inventory", "; ".join(unknown), "only variables of docs/variables.md",
             "Correct the name: a misspelt variable would silently do nothing.",
         )  # fmt: skip
+
+
+def _refuse_credentials(urls: Mapping[str, Any]) -> None:
+    """A password in a variable would stand in process lists, ``-vvv`` output and fact caches."""
+    for name, value in urls.items():
+        for url in value if isinstance(value, list) else [value]:
+            if url and without_credentials(str(url)) != str(url):
+                raise Conflict(
+                    name, "a URL with credentials in it (%s)" % without_credentials(str(url)),
+                    "the same URL without them",
+                    "Give them to the node by netrc, or in its environment or pip configuration.",
+                )  # fmt: skip
 
 
 def _policy(wishes: Mapping[str, Any]) -> Policy:

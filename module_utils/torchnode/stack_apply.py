@@ -43,7 +43,7 @@ def environment(
 
 def apply(node: Node, order: Order, environ: Mapping[str, str], pretend: bool) -> Applied:
     """Make the order's stack current. Never raises for a failed build: the outcome says it."""
-    before = venv.read_current(node, order.prefix)
+    before = venv.read_current(node, order.prefix, order.hashes)
     ready = stack_builder.ready_stack(node, order)
     if ready is not None and before is not None and ready.path == before.path:
         return _applied(order, before, before.path, False)

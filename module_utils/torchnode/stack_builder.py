@@ -31,13 +31,17 @@ class BuildFailed(Exception):
 
 @dataclass(frozen=True)
 class Order:
-    """What to build, from which lock text, with which uv; ``keep`` complete stacks stay."""
+    """What to build, from which lock text, with which uv; ``keep`` complete stacks stay.
+
+    ``hashes`` reads every byte of what is there before it counts as undamaged.
+    """
 
     prefix: str
     stack: Stack
     lock: str
     uv: str
     keep: int = 2
+    hashes: bool = False
 
     @property
     def torch(self) -> str:
@@ -48,13 +52,13 @@ class Order:
 
 def ready_stack(node: Node, order: Order) -> Optional[InstalledStack]:
     """The undamaged, complete stack with the order's digest, the current one first; else None."""
-    current = venv.read_current(node, order.prefix)
+    current = venv.read_current(node, order.prefix, order.hashes)
     if current is not None and _serves(current, order):
         return current
     for path in venv.read_stacks(node, order.prefix):
         marker = venv.read_marker(node, path)
         if marker is not None and marker["digest"] == order.stack.digest:
-            stack = venv.inspect(node, path)
+            stack = venv.inspect(node, path, order.hashes)
             if _serves(stack, order):
                 return stack
     return None
