@@ -25,7 +25,7 @@ _LOOK_SECONDS = 2.0
 _CHANGING = {Stage.APPLY.value, Stage.VERIFY.value, Stage.BURN_IN.value}
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is untyped here
+class ActionModule(ActionBase):
     """See library/node_run.py for the documentation."""
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -68,6 +68,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is untyped
             # A plan says nothing about the node: what an earlier run proved stays as it is.
             return {"msg": "planned only: nothing is recorded", "torchnode": {"stage": "report"}}
         outcomes = _outcomes(variables)
+        outcomes += _untold(str(variables.get("_torchnode_stage")), run, outcomes)
         unproven = records.unproven_outcome(run["requested"])
         outcomes += [unproven] if unproven else []
         record = _record(run, variables, outcomes, float(self._task.args.get("days", 7)))
@@ -79,7 +80,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is untyped
         answer["torchnode"].update(verdict=record["verdict"], scope=record["scope"], outcomes=[])
         answer["msg"] = f"{record['verdict']} ({record['scope']}) {record['reason']}".strip()
         # Where a task failed, that task has said so; a verdict that no task stands for fails here.
-        said = any((variables.get(name) or {}).get("failed") for name in _RESULTS)
+        said = variables.get("_torchnode_stage") != Stage.REPORT.value
         bad = record["verdict"] in (Verdict.UNKNOWN.value, Verdict.FAILED.value)
         answer["failed"] = bad and not said
         return answer
@@ -119,8 +120,8 @@ def _holder(holder: dict[str, Any]) -> str:
 
 def _held(holder: dict[str, Any]) -> str:
     return (
-        f"the node's lock: found {_holder(holder)}; expected it to be released in time. Wait for that "
-        "run, or if it certainly is dead run again with -e torchnode_take_lock=true."
+        f"the node's lock: found {_holder(holder)}; expected it to be released in time. "
+        "Wait for that run, or if it certainly is dead run again with -e torchnode_take_lock=true."
     )
 
 
@@ -142,6 +143,20 @@ def _outcomes(variables: dict[str, Any]) -> list[Outcome]:
     results = [variables.get(name) or {} for name in _RESULTS]
     found = [o for r in results for o in (r.get("torchnode") or {}).get("outcomes") or []]
     return [Outcome.from_dict(dict(outcome)) for outcome in found]
+
+
+def _untold(stage: str, run: dict[str, Any], outcomes: list[Outcome]) -> list[Outcome]:
+    """A stage records only where it failed; a stock task that failed has left no outcome."""
+    bad = (Result.FAIL, Result.INCOMPLETE)
+    if stage == Stage.REPORT.value or any(o.result in bad for o in outcomes):
+        return []
+    told = Outcome(
+        f"{stage}.task", stage, Result.FAIL,
+        observed="a task failed", expected="every task succeeds",
+        cause="A task of the run failed on this node.",
+        remedy=f"Read its message in the report of run {run['id']} on the controller.",
+    )  # fmt: skip
+    return [told]
 
 
 def _stack(variables: dict[str, Any]) -> Stack | None:

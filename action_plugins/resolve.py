@@ -17,7 +17,7 @@ from ansible.module_utils.torchnode import controller, decide
 from ansible.module_utils.torchnode.model import Facts, as_data, from_data
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core is untyped here
+class ActionModule(ActionBase):
     """See library/resolve.py for the documentation."""
 
     _requires_connection = False

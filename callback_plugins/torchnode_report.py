@@ -7,9 +7,9 @@ name: torchnode_report
 type: aggregate
 short_description: Journal torchnode's report and print the final table
 description:
-  - Puts every host of the run into C(reports/<run>/fleet.json) as UNKNOWN before the first task, and
-    rewrites the file with each result, so that it tells the truth after Ctrl-C, an unreachable node,
-    C(--limit), all hosts failed, and a killed controller.
+  - Puts every host of the run into C(reports/<run>/fleet.json) as UNKNOWN before the first task,
+    and rewrites the file with each result, so that it tells the truth after Ctrl-C, an unreachable
+    node, C(--limit), all hosts failed, and a killed controller.
   - Gives the run its identity, which node locks and records carry.
   - Does nothing for plays that are not torchnode's.
 author: torchnode developers
@@ -44,7 +44,7 @@ from ansible.module_utils.torchnode import controller, heartbeat, journal, repor
 from ansible.module_utils.torchnode.outcome import Stage
 
 
-class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core is untyped here
+class CallbackModule(CallbackBase):
     """Aggregates results of plays that carry ``_torchnode_stage``."""
 
     CALLBACK_VERSION = 2.0
@@ -73,8 +73,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core is unt
             self._journal = journal.Journal(folder, run)
         except OSError as error:
             self._display.error(
-                f"The report cannot be written: {error}. Set TORCHNODE_REPORTS to a folder that you "
-                "may write; nothing was changed."
+                f"The report cannot be written: {error}. Set TORCHNODE_REPORTS to a folder that "
+                "you may write; nothing was changed."
             )
             controller.refuse_run(f"the report folder {folder} cannot be written")
             return

@@ -175,8 +175,8 @@ def main() -> None:
         (begin if module.params["state"] == "begun" else end)(module, Node())
     except OSError as error:
         module.fail_json(
-            msg="prefix: found %s; expected a folder that this user may write. Set torchnode_prefix "
-            "to another folder, or become a user who may write there." % error
+            msg="prefix: found %s; expected a folder that this user may write. Set "
+            "torchnode_prefix to another folder, or become a user who may write there." % error
         )
 
 

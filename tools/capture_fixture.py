@@ -114,7 +114,7 @@ def capture() -> dict[str, object]:
         links[path] = os.path.basename(os.path.realpath(path))
     commands = {" ".join(argv): run(argv) for argv in COMMANDS}
     commands["ldconfig -p"] = {
-        key: "\n".join(l for l in str(value).splitlines() if "nvidia" in l or "cud" in l)
+        key: "\n".join(s for s in str(value).splitlines() if "nvidia" in s or "cud" in s)
         if key == "out" else value
         for key, value in commands["ldconfig -p"].items()
     }  # fmt: skip

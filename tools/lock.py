@@ -29,11 +29,23 @@ from ansible.module_utils.torchnode import controller, locks, package_index  # n
 from ansible.module_utils.torchnode.data.compatibility import (  # noqa: E402
     PREFERRED_TORCH,
     TORCH_BUILDS,
+    TorchWheel,
     version_key,
 )
 
 TORCH_INDEX = "https://download.pytorch.org/whl"
 OLDEST_PYTHON = "3.11"  # of the pinned transformers
+
+COMPILE = [
+    "pip",
+    "compile",
+    "--quiet",
+    "--generate-hashes",
+    "--no-annotate",
+    "--no-header",
+    "--no-emit-index-url",
+    "--no-emit-find-links",
+]
 
 #: The tagged build that ships with a lock: its wheel's hash is known for this Python only.
 SHIPPED_TAGGED = {"torch": "2.13.0", "tag": "cpu", "machine": "x86_64", "python": "3.11"}
@@ -89,7 +101,7 @@ def shipped() -> int:
     return 0
 
 
-def pypi(version: str, extra: str, rows: list) -> None:  # type: ignore[type-arg]
+def pypi(version: str, extra: str, rows: list[TorchWheel]) -> None:
     pythons = [p for p in rows[0].pythons if version_key(p) >= version_key(OLDEST_PYTHON)]
     lock_for = {
         "torch": version,
@@ -99,15 +111,21 @@ def pypi(version: str, extra: str, rows: list) -> None:  # type: ignore[type-arg
         "pythons": " ".join(pythons),
     }
     suffix = "" if extra == "none" else "-" + extra
-    write(
+    arguments = ["--universal", "--python-version", pythons[0], "--no-config"]
+    path, packages = (
         controller.LOCKS / f"torch-{version}-pypi{suffix}.txt",
-        lock_for, rows[0], controller.LOCKS / "packages.in",
-        ["--universal", "--python-version", pythons[0], "--no-config"], clean_environment(),
-    )  # fmt: skip
+        controller.LOCKS / "packages.in",
+    )
+    write(path, lock_for, rows[0], packages, arguments, clean_environment())
 
 
 def tagged(given: argparse.Namespace, packages: Path, output: Path) -> None:
     row = next((r for r in TORCH_BUILDS if (r.version, r.tag) == (given.torch, given.tag)), None)
+    if given.extra != "none" and not getattr(row, "torch" + given.extra, ""):
+        raise SystemExit(
+            f"--extra {given.extra}: no torch{given.extra} is known for torch "
+            f"{given.torch}+{given.tag}; choose a build of data/compatibility.py that has one"
+        )
     lock_for = {
         "torch": f"{given.torch}+{given.tag}",
         "source": "index",
@@ -127,16 +145,23 @@ def tagged(given: argparse.Namespace, packages: Path, output: Path) -> None:
         "--python-platform",
         f"{given.machine}-manylinux_2_28",
     ]
-    write(
-        output / f"torch-{given.torch}+{given.tag}-py{minor}-{given.machine}{suffix}.txt",
-        lock_for, row, packages, [*arguments, "--no-config"],
-        {**clean_environment(), **({"UV_INDEX": index} if index else {}), **({"UV_FIND_LINKS": links} if links else {})},
-    )  # fmt: skip
+    environment = clean_environment()
+    if index:
+        environment["UV_INDEX"] = index
+    if links:
+        environment["UV_FIND_LINKS"] = ",".join(folders(links))
+    name = f"torch-{given.torch}+{given.tag}-py{minor}-{given.machine}{suffix}.txt"
+    write(output / name, lock_for, row, packages, [*arguments, "--no-config"], environment)
 
 
-def holds(folder: str, torch: str) -> bool:
+def folders(links: str) -> list[str]:
+    """The places in a list of find-links, which uv separates by commas and pip by white space."""
+    return links.replace(",", " ").split()
+
+
+def holds(links: str, torch: str) -> bool:
     """Whether a local folder has a wheel of this build, so that no index is needed for it."""
-    return bool(folder) and any(Path(folder).glob(f"torch-{torch}-*.whl"))
+    return any(any(Path(folder).glob(f"torch-{torch}-*.whl")) for folder in folders(links))
 
 
 def clean_environment() -> dict[str, str]:
@@ -149,7 +174,14 @@ def clean_environment() -> dict[str, str]:
     return package_index.uv_environment(chosen, "", environ)
 
 
-def write(path: Path, lock_for: dict[str, str], row: object, packages: Path, arguments: list[str], environment: dict[str, str]) -> None:  # fmt: skip
+def write(
+    path: Path,
+    lock_for: dict[str, str],
+    row: TorchWheel | None,
+    packages: Path,
+    arguments: list[str],
+    environment: dict[str, str],
+) -> None:
     text = packages.read_text(encoding="utf-8")
     vision, audio = getattr(row, "torchvision", ""), getattr(row, "torchaudio", "")
     requirements = locks.lock_requirements(
@@ -161,10 +193,13 @@ def write(path: Path, lock_for: dict[str, str], row: object, packages: Path, arg
             "uv is not installed: run `make lock` (it uses the development environment)"
         )
     done = subprocess.run(
-        [uv, "pip", "compile", "--quiet", "--generate-hashes", "--no-annotate", "--no-header",
-         "--no-emit-index-url", "--no-emit-find-links", *arguments, "-"],
-        input="\n".join([text, *requirements]), text=True, capture_output=True, env=environment, check=False,
-    )  # fmt: skip
+        [uv, *COMPILE, *arguments, "-"],
+        input="\n".join([text, *requirements]),
+        text=True,
+        capture_output=True,
+        env=environment,
+        check=False,
+    )
     if done.returncode != 0:
         raise SystemExit(
             f"{path.name}: uv could not resolve {', '.join(requirements)}:\n{done.stderr.strip()}"

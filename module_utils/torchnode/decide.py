@@ -1,4 +1,4 @@
-"""The controller's one decision per node: stack, steps and every outcome before the first change."""
+"""The controller's one decision per node: stack, steps, every outcome before the first change."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _with_packages(stack: Stack, facts: Facts, locks: Sequence[Lock]) -> Stack:
     if not controller.is_fresh(lock):
         raise Conflict(
             "locks/" + stack.lock, "a lock that was made from other inputs than today's",
-            "a fresh one (its header's digest equals that of locks/packages.in and the torch build)",
+            "a fresh one (its header's digest is that of locks/packages.in and the torch build)",
             "Remake it with `make locks` (or `make lock TAG=...`).",
         )  # fmt: skip
     system = facts.system
@@ -165,6 +165,7 @@ def _resolved_outcome(stack: Stack) -> Outcome:
         else "adopted " + stack.python
     )
     return Outcome(
-        "resolve.stack", "resolve", Result.PASS, observed=torch, expected="a stack that fits every row",
+        "resolve.stack", "resolve", Result.PASS,
+        observed=torch, expected="a stack that fits every row",
         required=False,
     )  # fmt: skip

@@ -109,6 +109,6 @@ def parse(name: str, text: str) -> Lock:
 
 
 def pinned(text: str) -> List[Tuple[str, str, str]]:
-    """(name, version, marker) of every pin in a lock's text; the marker is '' where there is none."""
+    """(name, version, marker) of every pin in a lock's text; the marker is '' for none."""
     pins = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)(?: ; ([^\\\n]+))?", text, re.MULTILINE)
     return [(name, version, marker.strip()) for name, version, marker in pins]

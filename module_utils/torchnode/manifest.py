@@ -62,7 +62,7 @@ def add(node: Node, prefix: str, created: Iterable[Tuple[str, str]]) -> None:
 
 
 def make_folder(node: Node, path: str) -> List[Tuple[str, str]]:
-    """Make ``path`` and its missing parents; return the ones made, outermost first, for the manifest."""
+    """Make ``path`` and its missing parents; the ones made, outermost first, for the manifest."""
     missing = []
     while not node.exists(path):
         missing.append(path)

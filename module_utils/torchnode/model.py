@@ -266,5 +266,6 @@ def _build(kind: Any, data: Any) -> Any:
         unknown = sorted(set(data) - set(hints))
         if unknown:
             raise TypeError("%s has no field %s" % (kind.__name__, ", ".join(unknown)))  # type: ignore[union-attr]
-        return kind(**{name: _build(hints[name], value) for name, value in data.items()})
+        fields = {name: _build(hints[name], value) for name, value in data.items()}
+        return typing.cast(Any, kind)(**fields)
     return data

@@ -34,8 +34,7 @@ def run_command(argv: Sequence[str], seconds: float = COMMAND_SECONDS) -> Comple
         done = subprocess.run(
             list(argv),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=seconds,
             env=environment,
             check=False,

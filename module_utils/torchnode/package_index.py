@@ -66,6 +66,9 @@ def pip_files(environ: Mapping[str, str], home: str) -> List[str]:
     return [*machine, home + "/.pip/pip.conf", config + "/pip/pip.conf"]
 
 
+_TRUE = ("1", "true", "t", "yes", "y", "on")  # as pip reads a switch
+
+
 def sources(stated: Sources, environ: Mapping[str, str], settings: Mapping[str, str]) -> Sources:
     """What was stated, completed by ``UV_*`` and then by pip's settings."""
     index = (
@@ -87,7 +90,7 @@ def sources(stated: Sources, environ: Mapping[str, str], settings: Mapping[str, 
         find_links=stated.find_links or tuple(usable(links)),
         proxy=stated.proxy or settings.get("proxy", ""),
         ca_bundle=stated.ca_bundle or environ.get("SSL_CERT_FILE", "") or settings.get("cert", ""),
-        offline=stated.offline or settings.get("no-index", "").lower() in ("1", "true", "yes", "on"),
+        offline=stated.offline or settings.get("no-index", "").lower() in _TRUE,
     )  # fmt: skip
 
 

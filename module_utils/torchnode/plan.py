@@ -1,4 +1,4 @@
-"""Plan: facts against stack -> the ordered steps that are missing, and what must hold first. Pure."""
+"""Plan: facts against stack -> the missing steps in order, and what must hold first. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def _driver_step(facts: Facts, stack: Stack) -> Optional[Step]:
         component="nvidia_driver",
         action="install" if not installed else "change",
         before=installed or "none",
-        after="branch %s, %s kernel modules, at least %s" % (choice.branch, choice.flavour, choice.minimum),
+        after="branch %s, %s kernel modules, at least %s"
+        % (choice.branch, choice.flavour, choice.minimum),
         why=problem,
         disruptive=True,
         reboot=bool(driver and driver.loaded) or bool(facts.system.blocking_modules),

@@ -65,7 +65,7 @@ _EXPECT_KEYS = ("backend", "model", "count", "memory_gb")
 
 
 def read_expect(given: Mapping[str, Any]) -> Optional[Expect]:
-    """``torchnode_expect`` as a record; None for an empty one. Raises Conflict for a bad key or value."""
+    """``torchnode_expect`` as a record; None for an empty one. Conflict for a bad key or value."""
     if not given:
         return None
     for key in given:

@@ -41,8 +41,9 @@ def run_probe(
 
     The caller's environment is passed on unchanged, so that what hides devices from programs
     hides them from the probe. ``write_bytecode`` lets Python keep what it compiles, in an
-    environment that is torchnode's own: importing torch is twice as fast afterwards. Its process group is killed at the deadline. Raises nothing for
-    whatever the interpreter does: that is in the report.
+    environment that is torchnode's own: importing torch is twice as fast afterwards. Its process
+    group is killed at the deadline. Raises nothing for whatever the interpreter does: that is in
+    the report.
     """
     options = {
         "packages": list(packages),
@@ -87,7 +88,7 @@ def run_probe(
 
 @contextlib.contextmanager
 def _killed_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Take the probe along when Ctrl-C or a signal ends this module: it is in a group of its own."""
+    """Take the probe, which is in a group of its own, along when a signal ends this module."""
     numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
     try:
         for number in numbers:

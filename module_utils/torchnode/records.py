@@ -1,4 +1,4 @@
-"""What a run leaves on a node: the record, the local fact and the lock. Pure but for its clock argument."""
+"""What a run leaves on a node: the record and the local fact. Pure: the clock is an argument."""
 
 from __future__ import annotations
 

@@ -11,13 +11,14 @@ import re
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from . import records
-from .outcome import PROVING_STAGES, Outcome, Result, Stage, Verdict, verdict, worst
+from .outcome import PROVING_STAGES, Outcome, Result, Stage, Verdict, verdict
 
 SCHEMA = "torchnode.report/1"
 
 _UNREACHABLE = (
     "The controller could not reach the node, or lost it.",
-    "Check the node's power, its network, the SSH key and the user in the inventory, then run again.",
+    "Check the node's power, its network, the SSH key and the user in the inventory, then run "
+    "again.",
 )
 _TASK_FAILED = (
     "A task of the run failed on this node.",
@@ -65,12 +66,22 @@ class NodeReport:
     def fail(self, stage: str, task: str, message: str) -> None:
         """A task that is none of torchnode's modules failed."""
         cause, remedy = _TASK_FAILED
-        self._note("task", stage, Result.FAIL, "%s: %s" % (task, message), "the task succeeds", cause, remedy)
+        self._note(
+            "task",
+            stage,
+            Result.FAIL,
+            "%s: %s" % (task, message),
+            "the task succeeds",
+            cause,
+            remedy,
+        )
 
     def unreachable(self, stage: str, message: str) -> None:
         """The connection to the node failed."""
         cause, remedy = _UNREACHABLE
-        self._note("reachable", stage, Result.INCOMPLETE, message, "the node answers", cause, remedy)
+        self._note(
+            "reachable", stage, Result.INCOMPLETE, message, "the node answers", cause, remedy
+        )
 
     def took(self, stage: str, seconds: float) -> None:
         """Add to the time that a stage took on this node."""
@@ -81,8 +92,15 @@ class NodeReport:
             self.stages.append(stage)
 
     def _note(
-        self, check: str, stage: str, result: Result, observed: str, expected: str, cause: str, remedy: str
-    ) -> None:  # fmt: skip
+        self,
+        check: str,
+        stage: str,
+        result: Result,
+        observed: str,
+        expected: str,
+        cause: str,
+        remedy: str,
+    ) -> None:
         found = "%s.%s" % (stage, check)
         told = clean(observed)
         self.outcomes.append(Outcome(found, stage, result, told, expected, cause, remedy))
@@ -91,12 +109,16 @@ class NodeReport:
         """The run is over: a requested stage that was not reached leaves the node unproven."""
         unproven = records.unproven_outcome(requested)
         self.outcomes += [unproven] if unproven else []
-        blocked = any(o.result in (Result.FAIL, Result.INCOMPLETE) and o.required for o in self.outcomes)
+        blocked = any(
+            o.result in (Result.FAIL, Result.INCOMPLETE) and o.required for o in self.outcomes
+        )
         missing = [s.value for s in _NEEDED if s.value in requested and s.value not in self.stages]
         if missing and not blocked:
             cause, remedy = _INTERRUPTED if interrupted else _ENDED_EARLY
             observed = "not reached: " + ", ".join(missing)
-            self._note("completed", missing[0], Result.INCOMPLETE, observed, "every stage", cause, remedy)
+            self._note(
+                "completed", missing[0], Result.INCOMPLETE, observed, "every stage", cause, remedy
+            )
 
     def verdict(self, requested: Sequence[str], over: bool) -> Verdict:
         """FAILED as soon as anything failed; anything else only when the run is over."""
@@ -144,7 +166,10 @@ def document(run: Mapping[str, Any], nodes: Iterable[NodeReport], status: str) -
     verdicts = [entry["verdict"] for entry in entries]
     return {
         "schema": SCHEMA,
-        "run": {key: run.get(key) for key in ("id", "playbook", "check", "requested", "started", "ended")},
+        "run": {
+            key: run.get(key)
+            for key in ("id", "playbook", "check", "requested", "started", "ended")
+        },
         "status": status,
         "summary": {v.value: verdicts.count(v.value) for v in Verdict},
         "nodes": entries,
@@ -152,7 +177,7 @@ def document(run: Mapping[str, Any], nodes: Iterable[NodeReport], status: str) -
 
 
 def clean(value: Any) -> Any:
-    """``value`` as JSON can hold it: no NaN or infinity (they become null), no URL's credentials."""
+    """``value`` as JSON can hold it: no NaN or infinity (null instead), no URL's credentials."""
     if isinstance(value, str):
         return _CREDENTIALS.sub(r"\1***@", value)
     if isinstance(value, Mapping):

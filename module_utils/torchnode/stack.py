@@ -8,7 +8,6 @@ get if that one wish were dropped.
 from __future__ import annotations
 
 import hashlib
-import itertools
 from dataclasses import dataclass
 from typing import Callable, Iterable, List, Optional, Sequence, Tuple
 
@@ -110,7 +109,8 @@ def _workload(policy: Policy) -> Workload:
         )  # fmt: skip
     if policy.workload not in WORKLOADS:
         raise Conflict(
-            "torchnode_workload", "'%s'" % policy.workload, "one of " + ", ".join(sorted(WORKLOADS)),
+            "torchnode_workload", "'%s'" % policy.workload,
+            "one of " + ", ".join(sorted(WORKLOADS)),
             "Correct the workload in the inventory.",
         )  # fmt: skip
     return WORKLOADS[policy.workload]
@@ -295,7 +295,8 @@ def _wish_rules(wishes: _Wishes) -> List[_Rule]:
             "torchnode_python_version", "'%s'" % policy.python_version,
             "a Python minor version such as 3.12 that the torch build supports and the node has",
             "Install that Python on the node, or leave torchnode_python_version empty.",
-            lambda c: c.python is not None and minor(c.python.version) == policy.python_version, True,
+            lambda c: c.python is not None and minor(c.python.version) == policy.python_version,
+            True,
         ))  # fmt: skip
     return rules
 
@@ -349,9 +350,9 @@ def _extra_rule(wishes: _Wishes) -> _Rule:
 
 def _python_rule(wishes: _Wishes) -> _Rule:
     have = ", ".join("%s %s" % (p.path, p.version) for p in wishes.facts.pythons) or "none"
-    asked = (wishes.policy.torch_version, wishes.policy.torch_tag)
+    version, tag = wishes.policy.torch_version, wishes.policy.torch_tag
     rows = [
-        row for row in tables.TORCH_BUILDS if asked in itertools.product((row.version, ""), (row.tag, ""))
+        row for row in tables.TORCH_BUILDS if version in ("", row.version) and tag in ("", row.tag)
     ]
     supported = sorted({m for row in rows for m in row.pythons}, key=tables.version_key)
     return _Rule(
@@ -416,7 +417,8 @@ def _check_branch(facts: Facts, policy: Policy, devices: Sequence[Accelerator]) 
         names = " and ".join(rule.generation for rule in last)
         raise Conflict(
             "torchnode_driver_branch", "'%s'" % wished,
-            "one of %s%s" % (", ".join(usable), ", the branches that still serve " + names if last else ""),
+            "one of %s%s"
+            % (", ".join(usable), ", the branches that still serve " + names if last else ""),
             "Choose one of these, or leave it empty for the branch that is loaded, else %s."
             % tables.DEFAULT_DRIVER_BRANCH,
             "branch " + (loaded or tables.DEFAULT_DRIVER_BRANCH),
@@ -434,7 +436,8 @@ def flavour_of(devices: Sequence[Accelerator], policy: Policy) -> Tuple[str, str
     if not allowed:
         raise Conflict(
             "accelerators", "GPUs of %s in one machine" % names,
-            "GPUs that one kernel module flavour serves", "Move one kind of GPU to another machine.",
+            "GPUs that one kernel module flavour serves",
+            "Move one kind of GPU to another machine.",
         )  # fmt: skip
     if policy.driver_flavour == "auto":
         return allowed[0], "%s: %s" % (names, " or ".join(allowed))
@@ -448,7 +451,7 @@ def flavour_of(devices: Sequence[Accelerator], policy: Policy) -> Tuple[str, str
 
 
 def generation_of(device: Accelerator) -> str:
-    """The part's generation: by PCI id, which tells Grace Hopper from Hopper, else by architecture."""
+    """The part's generation: by PCI id (it tells Grace Hopper from Hopper), else architecture."""
     part = lookup(int((device.pci_id or ":0").partition(":")[2], 16))
     if part is not None:
         return part.generation
@@ -491,6 +494,11 @@ def _digest(lock: Lock, python: PythonInterpreter) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _architectures(facts: Facts, backend: str) -> Tuple[str, ...]:
+    found = {a.architecture or "" for a in facts.accelerators if a.backend == backend}
+    return tuple(sorted(found))
+
+
 def _stack(
     facts: Facts, policy: Policy, backend: str, why_backend: str,
     choice: _Candidate, driver: Optional[DriverChoice],
@@ -502,7 +510,7 @@ def _stack(
     torch = TorchBuild(row.version, row.tag, row.source, "torch==%s%s" % (row.version, suffix))
     return Stack(
         backend=backend,
-        architectures=tuple(sorted({a.architecture or "" for a in facts.accelerators if a.backend == backend})),
+        architectures=_architectures(facts, backend),
         profile=policy.profile,
         workload=policy.workload,
         prefix=facts.prefix,
@@ -521,9 +529,7 @@ def _stack(
 def _adopted(facts: Facts, policy: Policy, backend: str, why_backend: str) -> Stack:
     return Stack(
         backend=backend,
-        architectures=tuple(
-            sorted({a.architecture or "" for a in facts.accelerators if a.backend == backend})
-        ),
+        architectures=_architectures(facts, backend),
         profile=policy.profile,
         workload=policy.workload,
         prefix=facts.prefix,
@@ -555,7 +561,7 @@ def _reasons(
         Reason("lock", choice.lock.name if choice.lock else "", "hashes for every file"),
     ]  # fmt: skip
     if driver is not None:
-        version, origin = _driver_version(facts, policy)
+        _version, origin = _driver_version(facts, policy)
         floor = "CUDA %s needs at least %s" % (row.cuda, driver.minimum)
         reasons.append(Reason("driver", driver.branch, "%s; %s" % (origin, floor)))
         why = flavour_of([a for a in facts.accelerators if a.backend == backend], policy)[1]

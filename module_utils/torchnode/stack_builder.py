@@ -140,7 +140,8 @@ def activate(order: Order, path: str) -> None:
 def prune(node: Node, order: Order, current: str, damaged: Sequence[str]) -> List[str]:
     """Remove unfinished and ``damaged`` folders, and all but the newest ``keep`` stacks."""
     folder = os.path.join(order.prefix, "stacks")
-    doomed, complete = [], []
+    doomed: List[str] = []
+    complete: List[str] = []
     for name in node.names(folder):
         path = os.path.join(folder, name)
         if path != current and re.fullmatch(r"[0-9a-f]+\.\d+", name):  # what is named so is ours
@@ -178,7 +179,7 @@ def _check(node: Node, order: Order, path: str, damage: Sequence[str]) -> None:
     if damage:
         raise BuildFailed(
             "the environment differs from its lock: %s" % "; ".join(damage[:5]),
-            "uv installed something else than the lock lists for this machine, or the disk lost it.",
+            "uv installed something else than the lock lists for this machine, or the disk failed.",
             "Check the disk; if it is sound, remake the lock with `make lock`.",
         )
 
@@ -242,6 +243,11 @@ _CAUSES: Tuple[Tuple[str, str, str], ...] = (
         r"Hash mismatch",
         "A file that the index served is not the one that was locked.",
         "Do not install it. Find out why the index serves another file, or remake the lock.",
+    ),
+    (
+        r"must have a hash",
+        "The lock has a line without a hash.",
+        "Remake the lock with `make lock`.",
     ),
     (
         r"no hashes were provided or computed",

@@ -25,7 +25,7 @@ _NOT_OWNED = {"__pycache__", "_virtualenv.py", "_virtualenv.pth"}
 
 
 def read_marker(node: Node, path: str) -> Optional[Dict[str, Any]]:
-    """The marker's content, or None for a folder that was never finished (or whose marker broke)."""
+    """The marker's content; None for a folder that was never finished, or whose marker broke."""
     try:
         marker = json.loads(node.read("%s/%s" % (path, MARKER)) or "")
     except ValueError:

@@ -15,7 +15,7 @@ def broken(text="", **changes):
     return sections(cuda={**UNAVAILABLE, "init_error": text}, **changes)
 
 
-NO_MODULE = {"nvidia_module": None, "nodes": []}
+NO_MODULE: dict[str, object] = {"nvidia_module": None, "nodes": []}
 NO_NVML = {"driver": None, "error": "NVMLError_LibraryNotFound"}
 ABSENT = {"on_disk": None, "loaded": None, "userspace": None}
 OLD = {"nvml": {"driver": "570.26"}, "nvidia_smi": {"driver": "570.26"}}

@@ -20,6 +20,8 @@ FILE = Path(__file__).resolve().parents[2] / "library" / "torch_requirements.py"
 def run(capsys):
     """Run the module's main with these parameters: (exit status, its result)."""
     spec = importlib.util.spec_from_file_location("torch_requirements", FILE)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 

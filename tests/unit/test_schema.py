@@ -44,7 +44,33 @@ def test_the_schema_is_one():
     assert schema["$schema"].endswith("2020-12/schema")
 
 
+def objects(schema: object, path: str = "$"):
+    """(path, subschema) of every record in the schema: what has both a type and properties."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "object" and "properties" in schema:
+            yield path, schema
+        for key, value in schema.items():
+            yield from objects(value, f"{path}.{key}")
+    elif isinstance(schema, list):
+        for number, value in enumerate(schema):
+            yield from objects(value, f"{path}[{number}]")
+
+
+def test_every_record_is_strict():
+    """Every field is required and no other is allowed: readers need not guess."""
+    found = list(objects(json.loads(SCHEMA.read_text(encoding="utf-8"))))
+    assert len(found) > 10
+    for path, record in found:
+        if not record["properties"]:
+            continue
+        assert record.get("additionalProperties") is False, path
+        assert set(record.get("required", ())) == set(record["properties"]), path
+
+
 BROKEN = [
+    ("run.id", None),
+    ("run.check", None),
+    ("summary.READY", None),
     ("schema", "torchnode.report/2"),
     ("schema", None),
     ("status", "done"),
@@ -98,8 +124,14 @@ def test_a_broken_report_does_not_validate(path, value):
 
 @pytest.mark.parametrize(
     ("definition", "record"),
-    [("accelerator", Accelerator), ("driver", Driver), ("system", System), ("stack", Stack), ("step", Step)],
-)  # fmt: skip
+    [
+        ("accelerator", Accelerator),
+        ("driver", Driver),
+        ("system", System),
+        ("stack", Stack),
+        ("step", Step),
+    ],
+)
 def test_the_schema_names_the_fields_of_the_records(definition, record):
     """A field added to a record is documented in the schema."""
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))["$defs"][definition]

@@ -7,14 +7,6 @@ import random
 from typing import Any
 
 import pytest
-from ansible.module_utils.torchnode.data import compatibility as tables
-from ansible.module_utils.torchnode.data.nvidia_parts import PRODUCTS, lookup
-from ansible.module_utils.torchnode.data.profiles import WORKLOADS
-from ansible.module_utils.torchnode.locks import Lock
-from ansible.module_utils.torchnode.model import Facts, PythonInterpreter, Stack
-from ansible.module_utils.torchnode.outcome import Result
-from ansible.module_utils.torchnode.policy import Conflict, Expect, Policy
-from ansible.module_utils.torchnode.stack import driver_floor, expectation, minor, resolve
 from helpers import (
     A100,
     B200,
@@ -34,6 +26,15 @@ from helpers import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible.module_utils.torchnode.data import compatibility as tables
+from ansible.module_utils.torchnode.data.nvidia_parts import PRODUCTS, lookup
+from ansible.module_utils.torchnode.data.profiles import WORKLOADS
+from ansible.module_utils.torchnode.locks import Lock
+from ansible.module_utils.torchnode.model import Facts, PythonInterpreter, Stack
+from ansible.module_utils.torchnode.outcome import Result
+from ansible.module_utils.torchnode.policy import Conflict, Expect, Policy
+from ansible.module_utils.torchnode.stack import driver_floor, expectation, minor, resolve
+
 R580 = "580.159.04"
 
 
@@ -46,7 +47,10 @@ def refused(facts: Facts, wishes: Policy, locks: Any = LOCKS) -> Conflict:
     with pytest.raises(Conflict) as caught:
         resolve(facts, wishes, locks)
     conflict = caught.value
-    assert conflict.argument and conflict.found and conflict.expected and conflict.remedy
+    assert conflict.argument
+    assert conflict.found
+    assert conflict.expected
+    assert conflict.remedy
     return conflict
 
 
@@ -54,60 +58,118 @@ def refused(facts: Facts, wishes: Policy, locks: Any = LOCKS) -> Conflict:
 
 GOT = {
     "cpu": (machine(), {}, "2.13.0+cpu", "index", None),
-    "cpu, audio": (machine(architecture="aarch64"), {"workload": "audio"}, "2.10.0+cpu", "pypi", None),
+    "cpu, audio": (
+        machine(architecture="aarch64"),
+        {"workload": "audio"},
+        "2.10.0+cpu",
+        "pypi",
+        None,
+    ),
     "cpu, arm": (machine(architecture="aarch64"), {}, "2.10.0+cpu", "pypi", None),
     "cpu asked for on a GPU node": (
-        machine(H200, loaded=R580), {"backend": "cpu"}, "2.13.0+cpu", "index", None,
+        machine(H200, loaded=R580),
+        {"backend": "cpu"},
+        "2.13.0+cpu",
+        "index",
+        None,
     ),
     "h200": (machine(H200, loaded=R580), {}, "2.13.0+cu130", "pypi", ("580", "open", "580.65.06")),
     "h200 x8": (
-        machine(*[H200] * 8, loaded=R580), {"workload": "llm-70b"},
-        "2.13.0+cu130", "pypi", ("580", "open", "580.65.06"),
+        machine(*[H200] * 8, loaded=R580),
+        {"workload": "llm-70b"},
+        "2.13.0+cu130",
+        "pypi",
+        ("580", "open", "580.65.06"),
     ),
-    "h200, no driver yet": (machine(H200), {}, "2.13.0+cu130", "pypi", ("580", "open", "580.65.06")),
+    "h200, no driver yet": (
+        machine(H200),
+        {},
+        "2.13.0+cu130",
+        "pypi",
+        ("580", "open", "580.65.06"),
+    ),
     "h200, proprietary modules work and stay": (
-        machine(H200, loaded=R580, flavour="proprietary"), {},
-        "2.13.0+cu130", "pypi", ("580", "proprietary", "580.65.06"),
+        machine(H200, loaded=R580, flavour="proprietary"),
+        {},
+        "2.13.0+cu130",
+        "pypi",
+        ("580", "proprietary", "580.65.06"),
     ),
     "h200, old driver": (
-        machine(H200, loaded="535.230.02"), {}, "2.10.0+cu128", "pypi", ("535", "open", "525.60.13"),
+        machine(H200, loaded="535.230.02"),
+        {},
+        "2.10.0+cu128",
+        "pypi",
+        ("535", "open", "525.60.13"),
     ),
     "h200, old driver, moves": (
-        machine(H200, loaded="535.230.02"), {"driver_branch": "580"},
-        "2.13.0+cu130", "pypi", ("580", "open", "580.65.06"),
+        machine(H200, loaded="535.230.02"),
+        {"driver_branch": "580"},
+        "2.13.0+cu130",
+        "pypi",
+        ("580", "open", "580.65.06"),
     ),
     "h200, audio": (
-        machine(H200, loaded=R580), {"workload": "audio"},
-        "2.11.0+cu130", "pypi", ("580", "open", "580.65.06"),
+        machine(H200, loaded=R580),
+        {"workload": "audio"},
+        "2.11.0+cu130",
+        "pypi",
+        ("580", "open", "580.65.06"),
     ),
     "h200, vision": (
-        machine(H200, loaded=R580), {"workload": "vision"},
-        "2.13.0+cu130", "pypi", ("580", "open", "580.65.06"),
+        machine(H200, loaded=R580),
+        {"workload": "vision"},
+        "2.13.0+cu130",
+        "pypi",
+        ("580", "open", "580.65.06"),
     ),
     "h200, newest torch by name": (
-        machine(H200, loaded=R580), {"torch_version": "2.14.1"},
-        "2.14.1+cu130", "pypi", ("580", "open", "580.65.06"),
+        machine(H200, loaded=R580),
+        {"torch_version": "2.14.1"},
+        "2.14.1+cu130",
+        "pypi",
+        ("580", "open", "580.65.06"),
     ),
     "v100": (machine(V100), {}, "2.10.0+cu128", "pypi", ("580", "proprietary", "525.60.13")),
     "v100, audio": (
-        machine(V100), {"workload": "audio"}, "2.10.0+cu128", "pypi", ("580", "proprietary", "525.60.13"),
+        machine(V100),
+        {"workload": "audio"},
+        "2.10.0+cu128",
+        "pypi",
+        ("580", "proprietary", "525.60.13"),
     ),
     "p100": (machine(P100), {}, "2.7.1+cu126", "pypi", ("580", "proprietary", "525.60.13")),
-    "v100 + p100": (machine(V100, P100), {}, "2.7.1+cu126", "pypi", ("580", "proprietary", "525.60.13")),
+    "v100 + p100": (
+        machine(V100, P100),
+        {},
+        "2.7.1+cu126",
+        "pypi",
+        ("580", "proprietary", "525.60.13"),
+    ),
     "v100 + h100 share proprietary modules": (
-        machine(V100, H100), {}, "2.10.0+cu128", "pypi", ("580", "proprietary", "525.60.13"),
+        machine(V100, H100),
+        {},
+        "2.10.0+cu128",
+        "pypi",
+        ("580", "proprietary", "525.60.13"),
     ),
     "a100 + h100": (machine(A100, H100), {}, "2.13.0+cu130", "pypi", ("580", "open", "580.65.06")),
     "b200": (machine(B200), {}, "2.13.0+cu130", "pypi", ("580", "open", "580.65.06")),
     "b200, proprietary modules are replaced": (
-        machine(B200, loaded=R580, flavour="proprietary"), {},
-        "2.13.0+cu130", "pypi", ("580", "open", "580.65.06"),
+        machine(B200, loaded=R580, flavour="proprietary"),
+        {},
+        "2.13.0+cu130",
+        "pypi",
+        ("580", "open", "580.65.06"),
     ),
     "gh200": (
-        machine(GH200, architecture="aarch64"), {},
-        "2.13.0+cu130", "pypi", ("580", "open", "580.65.06"),
+        machine(GH200, architecture="aarch64"),
+        {},
+        "2.13.0+cu130",
+        "pypi",
+        ("580", "open", "580.65.06"),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", GOT)
@@ -157,84 +219,144 @@ REFUSED: dict[str, tuple[Facts, dict[str, str], str, str]] = {
     "profile": (machine(), {"profile": "transformers-v9"}, "torchnode_profile", ""),
     "workload": (machine(), {"workload": OTHER}, "torchnode_workload", ""),
     "training on a CPU": (
-        machine(), {"workload": "training"}, "torchnode_workload", "torchnode_workload inference",
+        machine(),
+        {"workload": "training"},
+        "torchnode_workload",
+        "torchnode_workload inference",
     ),
-    "a backend that is not there": (machine(), {"backend": "cuda"}, "torchnode_backend", "backend cpu"),
-    "a backend that nobody knows": (machine(), {"backend": "tpu"}, "torchnode_backend", "backend cpu"),
+    "a backend that is not there": (
+        machine(),
+        {"backend": "cuda"},
+        "torchnode_backend",
+        "backend cpu",
+    ),
+    "a backend that nobody knows": (
+        machine(),
+        {"backend": "tpu"},
+        "torchnode_backend",
+        "backend cpu",
+    ),
     "torch that does not exist": (
-        machine(H200, loaded=R580), {"torch_version": "3.0.0"},
-        "torchnode_torch_version", "torch 2.13.0+cu130 from PyPI on Python 3.11",
+        machine(H200, loaded=R580),
+        {"torch_version": "3.0.0"},
+        "torchnode_torch_version",
+        "torch 2.13.0+cu130 from PyPI on Python 3.11",
     ),
     "torch too new for the GPU": (
-        machine(V100), {"torch_version": "2.15.0"}, "accelerators", "torch 2.10.0+cu128 from PyPI",
+        machine(V100),
+        {"torch_version": "2.15.0"},
+        "accelerators",
+        "torch 2.10.0+cu128 from PyPI",
     ),
     "torch too new for the driver": (
-        machine(H200, loaded="535.230.02"), {"torch_version": "2.15.0"},
-        "driver", "torch 2.10.0+cu128 from PyPI",
+        machine(H200, loaded="535.230.02"),
+        {"torch_version": "2.15.0"},
+        "driver",
+        "torch 2.10.0+cu128 from PyPI",
     ),
     "torch whose build for the driver has no lock": (
-        machine(H200, loaded="535.230.02"), {"torch_version": "2.13.0"},
-        "locks", "torch 2.10.0+cu128 from PyPI",
+        machine(H200, loaded="535.230.02"),
+        {"torch_version": "2.13.0"},
+        "locks",
+        "torch 2.10.0+cu128 from PyPI",
     ),
     "torch and tag too new for the driver": (
-        machine(H200, loaded="535.230.02"), {"torch_version": "2.13.0", "torch_tag": "cu130"},
-        "driver", "torch 2.10.0+cu128 from PyPI",
+        machine(H200, loaded="535.230.02"),
+        {"torch_version": "2.13.0", "torch_tag": "cu130"},
+        "driver",
+        "torch 2.10.0+cu128 from PyPI",
     ),
     "torch without torchaudio": (
-        machine(H200, loaded=R580), {"torch_version": "2.13.0", "workload": "audio"},
-        "torchnode_workload", "torch 2.11.0+cu130 from PyPI",
+        machine(H200, loaded=R580),
+        {"torch_version": "2.13.0", "workload": "audio"},
+        "torchnode_workload",
+        "torch 2.11.0+cu130 from PyPI",
     ),
     "a tag that no build has": (
-        machine(H200, loaded=R580), {"torch_tag": "cu999"},
-        "torchnode_torch_tag", "torch 2.13.0+cu130 from PyPI",
+        machine(H200, loaded=R580),
+        {"torch_tag": "cu999"},
+        "torchnode_torch_tag",
+        "torch 2.13.0+cu130 from PyPI",
     ),
     "a tag that this version lacks": (
-        machine(H200, loaded=R580), {"torch_version": "2.14.1", "torch_tag": "cu126"},
-        "torchnode_torch_tag", "torch 2.14.1+cu130 from PyPI",
+        machine(H200, loaded=R580),
+        {"torch_version": "2.14.1", "torch_tag": "cu126"},
+        "torchnode_torch_tag",
+        "torch 2.14.1+cu130 from PyPI",
     ),
     "a CPU tag on a GPU node": (
-        machine(H200, loaded=R580), {"torch_tag": "cpu"},
-        "torchnode_torch_tag", "torch 2.13.0+cu130 from PyPI",
+        machine(H200, loaded=R580),
+        {"torch_tag": "cpu"},
+        "torchnode_torch_tag",
+        "torch 2.13.0+cu130 from PyPI",
     ),
     "a tag without a lock": (
-        machine(H200, loaded=R580), {"torch_version": "2.13.0", "torch_tag": "cu126"},
-        "locks", "torch 2.7.1+cu126 from PyPI",
+        machine(H200, loaded=R580),
+        {"torch_version": "2.13.0", "torch_tag": "cu126"},
+        "locks",
+        "torch 2.7.1+cu126 from PyPI",
     ),
     "a Python that is not there": (
-        machine(H200, loaded=R580), {"python_version": "3.13"},
-        "torchnode_python_version", "torch 2.13.0+cu130 from PyPI on Python 3.11",
+        machine(H200, loaded=R580),
+        {"python_version": "3.13"},
+        "torchnode_python_version",
+        "torch 2.13.0+cu130 from PyPI on Python 3.11",
     ),
     "a Python that no build has": (
-        machine(pythons=("3.11.2", "3.8.18")), {"python_version": "3.8"},
-        "torchnode_python_version", "torch 2.13.0+cpu from the cpu index on Python 3.11",
+        machine(pythons=("3.11.2", "3.8.18")),
+        {"python_version": "3.8"},
+        "torchnode_python_version",
+        "torch 2.13.0+cpu from the cpu index on Python 3.11",
     ),
     "a branch that nobody makes": (
-        machine(H200, loaded=R580), {"driver_branch": "581"}, "torchnode_driver_branch", "branch 580",
+        machine(H200, loaded=R580),
+        {"driver_branch": "581"},
+        "torchnode_driver_branch",
+        "branch 580",
     ),
     "a branch that is no number": (
-        machine(H200), {"driver_branch": "latest"}, "torchnode_driver_branch", "branch 580",
+        machine(H200),
+        {"driver_branch": "latest"},
+        "torchnode_driver_branch",
+        "branch 580",
     ),
     "a branch that dropped the GPU": (
-        machine(V100), {"driver_branch": "595"}, "torchnode_driver_branch", "branch 580",
+        machine(V100),
+        {"driver_branch": "595"},
+        "torchnode_driver_branch",
+        "branch 580",
     ),
     "open modules for Volta": (
-        machine(V100), {"driver_flavour": "open"}, "torchnode_driver_flavour", "flavour proprietary",
+        machine(V100),
+        {"driver_flavour": "open"},
+        "torchnode_driver_flavour",
+        "flavour proprietary",
     ),
     "proprietary modules for Blackwell": (
-        machine(B200), {"driver_flavour": "proprietary"}, "torchnode_driver_flavour", "flavour open",
+        machine(B200),
+        {"driver_flavour": "proprietary"},
+        "torchnode_driver_flavour",
+        "flavour open",
     ),
     "proprietary modules for Grace Hopper": (
-        machine(GH200, architecture="aarch64"), {"driver_flavour": "proprietary"},
-        "torchnode_driver_flavour", "flavour open",
+        machine(GH200, architecture="aarch64"),
+        {"driver_flavour": "proprietary"},
+        "torchnode_driver_flavour",
+        "flavour open",
     ),
     "GPUs that no flavour serves together": (machine(V100, B200), {}, "accelerators", ""),
     "an unknown part": (machine(0xFFFE), {}, "accelerator 0000:10:00.0", ""),
-    "an unknown part beside a known one": (machine(H200, 0xFFFE), {}, "accelerator 0000:11:00.0", ""),
+    "an unknown part beside a known one": (
+        machine(H200, 0xFFFE),
+        {},
+        "accelerator 0000:11:00.0",
+        "",
+    ),
     "no Python": (machine(pythons=()), {}, "the node's Pythons", ""),
     "an old Python": (machine(pythons=("3.6.8",)), {}, "the node's Pythons", ""),
     "a machine without builds": (machine(architecture="riscv64"), {}, "machine", ""),
     "a machine without CUDA builds": (machine(H200, architecture="ppc64le"), {}, "machine", ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -316,31 +438,52 @@ EXPECTED: dict[str, tuple[Facts, dict[str, Any], Result, str]] = {
     "all of it": (
         machine(*[H200] * 8),
         {"backend": "cuda", "model": "H200", "count": 8, "memory_bytes": 141 * 10**9},
-        Result.PASS, "",
+        Result.PASS,
+        "",
     ),
-    "no GPU": (machine(), {"model": "H200", "count": 8}, Result.FAIL, "0 accelerators instead of 8"),
+    "no GPU": (
+        machine(),
+        {"model": "H200", "count": 8},
+        Result.FAIL,
+        "0 accelerators instead of 8",
+    ),
     "no GPU, only the backend stated": (
-        machine(), {"backend": "cuda"}, Result.FAIL, "backend cpu instead of cuda",
+        machine(),
+        {"backend": "cuda"},
+        Result.FAIL,
+        "backend cpu instead of cuda",
     ),
     "no GPU, only the model stated": (machine(), {"model": "H200"}, Result.FAIL, "H200"),
     "no GPU, only the memory stated": (
-        machine(), {"memory_bytes": 80 * 10**9}, Result.FAIL, "80.0 GB",
+        machine(),
+        {"memory_bytes": 80 * 10**9},
+        Result.FAIL,
+        "80.0 GB",
     ),
     "one lost": (machine(*[H200] * 7), {"count": 8}, Result.FAIL, "7 accelerators instead of 8"),
     "one more": (machine(H200, H200), {"count": 1}, Result.FAIL, "2 accelerators instead of 1"),
     "B200 is not GB200": (machine(GB200), {"model": "B200"}, Result.FAIL, "instead of B200"),
     "H200 is not GH200": (
-        machine(GH200, architecture="aarch64"), {"model": "H200"}, Result.FAIL, "instead of H200",
+        machine(GH200, architecture="aarch64"),
+        {"model": "H200"},
+        Result.FAIL,
+        "instead of H200",
     ),
     "H100 among H200": (machine(H200, H100), {"model": "H200"}, Result.FAIL, "instead of H200"),
     "a CPU node as stated": (machine(), {"backend": "cpu", "count": 0}, Result.PASS, ""),
     "a GPU where none should be": (
-        machine(H200), {"backend": "cpu"}, Result.FAIL, "backend cuda instead of cpu",
+        machine(H200),
+        {"backend": "cpu"},
+        Result.FAIL,
+        "backend cuda instead of cpu",
     ),
     "unreadable memory": (
-        machine(0xFFFE), {"memory_bytes": 1}, Result.FAIL, "unreadable of memory",
+        machine(0xFFFE),
+        {"memory_bytes": 1},
+        Result.FAIL,
+        "unreadable of memory",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -362,12 +505,18 @@ RECORDED: dict[str, tuple[Facts, dict[str, Any], Result, str]] = {
     "a CPU node stays one": (machine(), record(), Result.PASS, ""),
     "no record of what it had": (machine(), {"at": "2026"}, Result.SKIPPED, ""),
     "a record of other shapes": (
-        machine(), {"had": {"backend": "cuda", "count": "2", "pci_ids": 7}}, Result.FAIL, "backend cpu",
+        machine(),
+        {"had": {"backend": "cuda", "count": "2", "pci_ids": 7}},
+        Result.FAIL,
+        "backend cpu",
     ),
     "a broken record": (
-        machine(), {"error": "record.json is not JSON"}, Result.INCOMPLETE, "not JSON",
+        machine(),
+        {"error": "record.json is not JSON"},
+        Result.INCOMPLETE,
+        "not JSON",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -407,7 +556,9 @@ ALL_LOCKS = [
 @st.composite
 def machines(draw: st.DrawFn) -> Facts:
     kinds = draw(st.lists(st.sampled_from(IDS), max_size=2))
-    devices = [draw(st.sampled_from(kinds)) for _ in range(draw(st.integers(1, 8)))] if kinds else []
+    devices = (
+        [draw(st.sampled_from(kinds)) for _ in range(draw(st.integers(1, 8)))] if kinds else []
+    )
     facts = machine(
         *devices,
         loaded=draw(st.sampled_from(DRIVERS)),
@@ -416,7 +567,10 @@ def machines(draw: st.DrawFn) -> Facts:
         architecture=draw(st.sampled_from(["x86_64", "x86_64", "aarch64", "riscv64"])),
     )
     if draw(st.booleans()):  # NVML names the architecture of parts that no row knows
-        named = [dataclasses.replace(a, architecture=a.architecture or "sm_90") for a in facts.accelerators]
+        named = [
+            dataclasses.replace(a, architecture=a.architecture or "sm_90")
+            for a in facts.accelerators
+        ]
         facts = dataclasses.replace(facts, accelerators=tuple(named))
     return facts
 
@@ -452,6 +606,11 @@ def row_of(stack: Stack, facts: Facts) -> tables.TorchWheel:
     return row
 
 
+def check_words(conflict: Conflict) -> None:
+    """A refusal says what, why and what next, whatever the machine."""
+    assert all((conflict.argument, conflict.found, conflict.expected, conflict.remedy))
+
+
 def check_every_row(facts: Facts, wishes: Policy, locks: list[Lock], stack: Stack) -> None:
     """Every table's every row that speaks about this stack, each asked in its own words."""
     row = row_of(stack, facts)
@@ -461,7 +620,8 @@ def check_every_row(facts: Facts, wishes: Policy, locks: list[Lock], stack: Stac
     made = next(lock for lock in locks if lock.name == stack.lock)
     local = "" if row.source == "pypi" else "+" + row.tag
     assert (made.torch, made.source) == (row.version + local, row.source)
-    assert stack.torch is not None and stack.torch.requirement == "torch==" + row.version + local
+    assert stack.torch is not None
+    assert stack.torch.requirement == "torch==" + row.version + local
     assert facts.system.machine in made.machines
     assert minor(python.version) in made.pythons
     needs = WORKLOADS[wishes.workload].packages
@@ -510,7 +670,7 @@ def test_every_stack_satisfies_every_row(
     try:
         stack = resolve(facts, wishes, locks)
     except Conflict as conflict:
-        assert all((conflict.argument, conflict.found, conflict.expected, conflict.remedy))
+        check_words(conflict)
         with pytest.raises(Conflict):
             resolve(mixed, wishes, again)
         return
@@ -534,6 +694,12 @@ def test_a_node_that_lost_its_gpus_never_resolves_to_a_cpu_stack_unseen() -> Non
     facts = dataclasses.replace(machine(), record=record(H200))
     assert resolve(facts, policy(), LOCKS).backend == "cpu"
     assert expectation(facts, policy()).result is Result.FAIL
+
+
+def test_of_two_locks_that_fit_the_choice_does_not_depend_on_their_order() -> None:
+    first, second = lock("2.13.0", pythons=["3.11"]), lock("2.13.0", pythons=["3.11", "3.12"])
+    facts = machine(H200, loaded=R580)
+    assert resolve(facts, policy(), [first, second]) == resolve(facts, policy(), [second, first])
 
 
 def test_a_part_that_no_generation_row_covers_is_refused() -> None:

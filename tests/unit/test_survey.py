@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Sequence
 
 import pytest
+from helpers import MACHINES, FixtureNode
+
 from ansible.module_utils.torchnode.model import Facts, Link, as_data, from_data
 from ansible.module_utils.torchnode.node import Completed
 from ansible.module_utils.torchnode.survey import default_prefix, survey
 from ansible.module_utils.torchnode.system import read_user
-from helpers import MACHINES, FixtureNode
 
 GPU = "/sys/bus/pci/devices/0000:00:06.0"
 PYTHON = "/opt/venv/bin/python"
@@ -123,7 +124,10 @@ def test_a_gpu_that_nvml_has_lost_keeps_what_the_bus_says(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (Completed(1, "", "Traceback\nNVMLError: Driver Not Loaded"), "NVMLError: Driver Not Loaded"),
+        (
+            Completed(1, "", "Traceback\nNVMLError: Driver Not Loaded"),
+            "NVMLError: Driver Not Loaded",
+        ),
         (Completed(124, "", "python did not answer within 20 s"), "did not answer within 20 s"),
         (Completed(0, "a banner before\n{}"), "unreadable answer"),
         (Completed(0, '{"driver": "580", "devices": [{"bus": "x"}]}'), "unreadable answer"),
@@ -160,7 +164,9 @@ def test_a_switch_is_no_gpu(h200: FixtureNode) -> None:
     assert facts.switches == ("0000:07:00.0",)
 
 
-@pytest.mark.parametrize(("device", "device_class"), [("0x22ba", "0x040300"), ("0x1ad8", "0x0c8000")])
+@pytest.mark.parametrize(
+    ("device", "device_class"), [("0x22ba", "0x040300"), ("0x1ad8", "0x0c8000")]
+)
 def test_a_gpus_audio_and_usb_functions_are_no_gpu(
     h200: FixtureNode, device: str, device_class: str
 ) -> None:
@@ -199,9 +205,7 @@ def test_a_gpu_without_any_driver_has_a_driver_record(vm: FixtureNode) -> None:
 @pytest.mark.parametrize(
     ("licence", "flavour"), [("Dual MIT/GPL\n", "open"), ("NVIDIA\n", "proprietary")]
 )
-def test_the_module_on_disk_names_its_flavour(
-    vm: FixtureNode, licence: str, flavour: str
-) -> None:
+def test_the_module_on_disk_names_its_flavour(vm: FixtureNode, licence: str, flavour: str) -> None:
     said = {"version": "570.133.20\n", "license": licence}
     vm.answers["modinfo"] = lambda argv: Completed(0, said[argv[2]])
     (driver,) = read(vm).drivers
@@ -282,7 +286,12 @@ def test_unreadable_files_never_raise(h200: FixtureNode) -> None:
 
 
 def test_folders_where_files_are_expected_never_raise(h200: FixtureNode) -> None:
-    for path in ("/etc/os-release", "/proc/meminfo", GPU + "/numa_node", "/proc/driver/nvidia/version"):
+    for path in (
+        "/etc/os-release",
+        "/proc/meminfo",
+        GPU + "/numa_node",
+        "/proc/driver/nvidia/version",
+    ):
         h200.remove(path)
         os.makedirs(h200.path(path + "/folder"))
     facts = read(h200)

@@ -26,7 +26,7 @@ from ansible.module_utils.torchnode.probe_report import ProbeReport
 SITE = "/opt/venv/lib/python3.12/site-packages"
 
 #: The sections of one H200 with torch 2.11.0+cu130, in the probe's own shape.
-H200 = {
+H200: dict[str, Any] = {
     "python": {"version": "3.12.3"},
     "environment": {"variables": {}, "cudnn_on_library_path": []},
     "metadata": {
@@ -87,8 +87,12 @@ UNAVAILABLE = {"available": False, "device_count": 0, "warnings": [], "init_erro
 
 def facts(count: int = 1, **changes: Any) -> Facts:
     """A surveyed machine with ``count`` H200; ``changes`` replace driver or system fields."""
-    driver = {"on_disk": "580.126.09", "loaded": "580.126.09", "userspace": "580.126.09"}
-    system = {"container": None, "wsl2": False, "blocking_modules": ()}
+    driver: dict[str, Any] = {
+        "on_disk": "580.126.09",
+        "loaded": "580.126.09",
+        "userspace": "580.126.09",
+    }
+    system: dict[str, Any] = {"container": None, "wsl2": False, "blocking_modules": ()}
     for name, value in changes.items():
         (system if name in system else driver)[name] = value
     return Facts(

@@ -25,7 +25,7 @@ class Backend(Protocol):
     def device_nodes(self) -> Tuple[str, ...]: ...
 
     def find(self, node: Node) -> Tuple[Accelerator, ...]:
-        """The accelerators of this family, in bus order; no driver, no root and no package needed."""
+        """The accelerators of this family, in bus order; needs no driver, root or package."""
 
     def driver(self, node: Node, found: Sequence[Accelerator]) -> Optional[Driver]:
         """The driver as it stands, or None where this family needs none."""

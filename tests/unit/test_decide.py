@@ -1,0 +1,112 @@
+"""One decision per node: what fails before a change, and what earlier runs still say."""
+
+from __future__ import annotations
+
+import pytest
+from helpers import H200, LOCKS, machine
+from report_samples import PLAN, SITE, VERIFY
+
+from ansible.module_utils.torchnode import controller, decide
+from ansible.module_utils.torchnode.outcome import Result
+from ansible.module_utils.torchnode.records import identity, timestamp
+
+WISHES = {"profile": "transformers-v5", "workload": "inference", "backend": "auto"}
+NOW = 1_790_000_000.0
+
+
+def decided(facts=None, variables=(), requested=SITE, urls=None, **wishes):
+    """The decision for a machine (by default one without an accelerator)."""
+    return decide.decide(
+        facts=facts if facts is not None else machine(),
+        wishes={**WISHES, **wishes},
+        allow_busy=False,
+        variables=variables,
+        known=decide.known_variables(controller.PROJECT / "roles"),
+        locks=LOCKS,
+        now=NOW,
+        requested=requested,
+        urls=urls or {},
+    )
+
+
+def test_a_bare_machine_gets_a_stack_and_a_step():
+    """Both groups: for having any step, and for the component."""
+    decision = decided()
+    assert not decision.failed
+    assert decision.stack is not None
+    assert dict(decision.stack.packages)["torch"].startswith("2.")
+    assert decision.groups == ["python_stack", "changes"]
+    assert "install python_stack" in decision.summary
+
+
+FAILS = [
+    ({"variables": ["torchnode_workloat"]}, "torchnode_workload"),
+    ({"variables": ["torchnode_"]}, "torchnode_"),
+    ({"workload": "poetry"}, "poetry"),
+    ({"expect": {"count": 8, "backend": "cuda"}}, "8"),
+    ({"expect": {"gpus": 8}}, "gpus"),
+    ({"torch_version": "1.0"}, "1.0"),
+    ({"urls": {"torchnode_proxy": "http://bob:s3cret@proxy:3128"}}, "torchnode_proxy"),
+    ({"urls": {"torchnode_find_links": ["/wheels", "http://bob:s3cret@h/"]}}, "netrc"),
+    ({"profile": "transformers-v99"}, "transformers-v99"),
+]
+
+
+@pytest.mark.parametrize(("wishes", "word"), FAILS)
+def test_what_cannot_be_met_fails_before_any_step(wishes, word):
+    """No stack, no step, and one line that says why and what to do."""
+    decision = decided(**wishes)
+    assert decision.failed
+    assert decision.stack is None
+    assert decision.steps == ()
+    assert decision.groups == []
+    assert word in decision.summary
+    assert "s3cret" not in str(decision)
+    assert next(o for o in decision.outcomes if o.result is Result.FAIL).remedy
+
+
+def test_numbers_that_yaml_reads_are_words():
+    """torchnode_python_version: 3.11 is a float in YAML."""
+    assert decided(python_version=3.11).stack is not None
+
+
+def record(of, days: float, result: str = "pass"):
+    """What an earlier burn-in left."""
+    had = {"backend": "cpu", "count": 0, "pci_ids": [], "models": []}
+    expires = timestamp(NOW + days * 86400)
+    part = {"at": timestamp(NOW - 86400), "expires": expires, "result": result, "of": of}
+    return {"had": had, "burn_in": part}
+
+
+@pytest.mark.parametrize(
+    ("requested", "days", "result", "expected"),
+    [
+        (VERIFY, 3, "pass", Result.PASS),
+        (VERIFY, 3, "fail", Result.FAIL),
+        (VERIFY, -1, "pass", Result.SKIPPED),
+        (SITE, 3, "pass", None),
+        (PLAN, 3, "pass", None),
+    ],
+)
+def test_an_earlier_burn_in_counts_only_for_a_run_that_verifies(requested, days, result, expected):
+    """Fresh and of the same stack; a run that burns in itself needs none."""
+    of = identity(machine(), decided().stack)
+    decision = decided(machine(record=record(of, days, result)), requested=requested)
+    found = [o.result for o in decision.outcomes if o.id == "report.burn_in_record"]
+    assert found == ([] if expected is None else [expected])
+    assert not decision.failed
+
+
+def test_a_lost_accelerator_is_a_failure_and_not_a_cpu_node():
+    """The last record is what the node should have."""
+    had = {"backend": "cuda", "count": 1, "pci_ids": ["10de:2335"], "models": ["NVIDIA H200"]}
+    decision = decided(machine(record={"had": had}))
+    assert decision.failed
+    assert "resolve.expected_accelerators" in decision.summary
+
+
+def test_a_missing_driver_stops_before_anything_is_installed():
+    """A step that only the operator can make fails the preflight."""
+    decision = decided(machine(H200))
+    assert decision.failed
+    assert "driver" in decision.summary
