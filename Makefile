@@ -9,7 +9,7 @@ ARGS ?=
 # Ansible ignores an ansible.cfg in a world-writable directory; naming it keeps plugins found.
 export ANSIBLE_CONFIG ?= $(CURDIR)/ansible.cfg
 
-.PHONY: help site test test-full lint unit molecule requirements venv dev clean
+.PHONY: help docs site test test-full lint unit molecule requirements venv dev clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -40,6 +40,9 @@ venv:
 
 dev:
 	@TORCHNODE_VENV="$(DEV_VENV)" tools/bootstrap dev
+
+docs: dev ## write docs/variables.md anew from the roles
+	@$(DEV_VENV)/bin/python tools/variables_doc.py
 
 clean: ## remove the environments and caches, never reports
 	rm -rf .venv .venv-* .cache .ansible .pytest_cache .mypy_cache .ruff_cache .hypothesis

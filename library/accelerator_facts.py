@@ -18,7 +18,7 @@ options:
       - The folder that holds torchnode's stacks and records on this node.
       - Empty means C(/opt/torchnode) for root and C(~/.local/share/torchnode) (or below
         E(XDG_DATA_HOME)) for any other user.
-    type: str
+    type: path
     default: ''
   python:
     description: An existing environment's interpreter to adopt; asked for C(nvidia-ml-py) first.
@@ -75,7 +75,7 @@ def main() -> None:
     """Parse, survey, exit."""
     module = AnsibleModule(
         argument_spec={
-            "prefix": {"type": "str", "default": ""},
+            "prefix": {"type": "path", "default": ""},
             "python": {"type": "str", "default": ""},
             "check_hashes": {"type": "bool", "default": False},
         },

@@ -13,8 +13,12 @@ description:
 options:
   prefix:
     description: The folder that holds the stacks; empty means this user's default.
-    type: str
+    type: path
     default: ''
+  take:
+    description: Remove although another run holds the node's lock.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -41,9 +45,11 @@ kept:
   elements: str
 """
 
+import time
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible.module_utils.torchnode import manifest
+from ansible.module_utils.torchnode import manifest, node_files
 from ansible.module_utils.torchnode.node import Node
 from ansible.module_utils.torchnode.survey import default_prefix
 from ansible.module_utils.torchnode.system import read_user
@@ -52,15 +58,25 @@ from ansible.module_utils.torchnode.system import read_user
 def main() -> None:
     """Parse, remove, exit."""
     module = AnsibleModule(
-        argument_spec={"prefix": {"type": "str", "default": ""}}, supports_check_mode=True
+        argument_spec={
+            "prefix": {"type": "path", "default": ""},
+            "take": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
     )
     node = Node()
     prefix = module.params["prefix"] or default_prefix(read_user(node))
+    holder = node_files.other_holder(node, prefix, "", [], time.time())
+    if holder is not None and not module.params["take"]:
+        module.fail_json(
+            msg="the node's lock: found run %s; expected that no run is at work on this node. Wait "
+            "for it, or if it certainly is dead run again with -e torchnode_take_lock=true."
+            % holder.get("run")
+        )
     try:
         removed, kept = manifest.remove(node, prefix, pretend=module.check_mode)
-    except (ValueError, KeyError, TypeError) as error:
-        path = manifest.path_of(prefix)
-        module.fail_json(msg="%s: found %r; expected torchnode's manifest." % (path, error))
+    except ValueError as error:
+        module.fail_json(msg="%s. Nothing was removed." % error)
     except OSError as error:
         module.fail_json(msg="%s; expected to be allowed to remove it. Become its owner." % error)
     module.exit_json(

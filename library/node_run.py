@@ -173,6 +173,8 @@ def main() -> None:
     )
     try:
         (begin if module.params["state"] == "begun" else end)(module, Node())
+    except ValueError as error:
+        module.fail_json(msg="%s. Move it away, and run again." % error)
     except OSError as error:
         module.fail_json(
             msg="prefix: found %s; expected a folder that this user may write. Set "

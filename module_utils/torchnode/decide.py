@@ -9,6 +9,7 @@ from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
 import yaml
 
 from . import controller
+from .expectation import expectation
 from .locks import Lock
 from .model import Facts, Stack, Step
 from .outcome import Outcome, Result, Stage, worst
@@ -16,7 +17,7 @@ from .package_index import without_credentials
 from .plan import plan, preflight
 from .policy import Conflict, Policy, read_expect, unknown_variables
 from .records import burn_in_record_outcome, identity
-from .stack import expectation, resolve
+from .stack import resolve
 
 #: Every node with a step is in this group; ``torchnode_needs_<component>`` say which.
 CHANGES = "changes"

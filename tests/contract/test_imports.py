@@ -30,7 +30,8 @@ CHILDREN = {"probe", *(name for name in MODULES if name.startswith("burn_in.chil
 
 #: Touch no subprocess, torch, clock or file.
 PURE = {
-    "model", "outcome", "stack", "plan", "policy", "locks", "records",
+    "model", "outcome", "stack", "torch_choice", "driver_choice", "expectation", "plan",
+    "policy", "locks", "records",
     "requirements", *(name for name in MODULES if name.startswith("requirements.")),
     "burn_in.judge", "burn_in.health", "burn_in.rates", "burn_in.records", "burn_in.telemetry",
     *(name for name in MODULES if name == "data" or name.startswith("data.")),

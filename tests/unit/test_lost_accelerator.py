@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from ansible.module_utils.torchnode import records
+from ansible.module_utils.torchnode.expectation import expectation
 from ansible.module_utils.torchnode.model import Accelerator, Facts, System, User
 from ansible.module_utils.torchnode.outcome import Result, Verdict
 from ansible.module_utils.torchnode.policy import Expect, Policy
-from ansible.module_utils.torchnode.stack import expectation
 
 GPUS = tuple(
     Accelerator("cuda", "nvidia", i, "NVIDIA H200", "sm_90", pci_id="10de:2335") for i in range(2)

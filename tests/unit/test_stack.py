@@ -28,12 +28,15 @@ from hypothesis import strategies as st
 
 from ansible.module_utils.torchnode.data import compatibility as tables
 from ansible.module_utils.torchnode.data.nvidia_parts import PRODUCTS, lookup
-from ansible.module_utils.torchnode.data.profiles import WORKLOADS
+from ansible.module_utils.torchnode.data.profiles import PROFILES, WORKLOADS
+from ansible.module_utils.torchnode.driver_choice import driver_floor
+from ansible.module_utils.torchnode.expectation import expectation
 from ansible.module_utils.torchnode.locks import Lock
 from ansible.module_utils.torchnode.model import Facts, PythonInterpreter, Stack
 from ansible.module_utils.torchnode.outcome import Result
 from ansible.module_utils.torchnode.policy import Conflict, Expect, Policy
-from ansible.module_utils.torchnode.stack import driver_floor, expectation, minor, resolve
+from ansible.module_utils.torchnode.stack import resolve
+from ansible.module_utils.torchnode.torch_choice import minor
 
 R580 = "580.159.04"
 
@@ -138,14 +141,6 @@ GOT = {
         "pypi",
         ("580", "proprietary", "525.60.13"),
     ),
-    "p100": (machine(P100), {}, "2.7.1+cu126", "pypi", ("580", "proprietary", "525.60.13")),
-    "v100 + p100": (
-        machine(V100, P100),
-        {},
-        "2.7.1+cu126",
-        "pypi",
-        ("580", "proprietary", "525.60.13"),
-    ),
     "v100 + h100 share proprietary modules": (
         machine(V100, H100),
         {},
@@ -216,6 +211,8 @@ def test_the_digest_follows_lock_and_minor_version_only() -> None:
 
 OTHER = "fp4-training"
 REFUSED: dict[str, tuple[Facts, dict[str, str], str, str]] = {
+    "a GPU below the profile's capability": (machine(P100), {}, "torchnode_profile", "backend cpu"),
+    "one of two below it": (machine(V100, P100), {}, "torchnode_profile", "backend cpu"),
     "profile": (machine(), {"profile": "transformers-v9"}, "torchnode_profile", ""),
     "workload": (machine(), {"workload": OTHER}, "torchnode_workload", ""),
     "training on a CPU": (
@@ -647,6 +644,8 @@ def check_driver(facts: Facts, wishes: Policy, row: tables.TorchWheel, stack: St
     loaded = facts.drivers[0].loaded if facts.drivers else None
     for device in facts.accelerators:
         assert tables.architecture_runs(device.architecture or "", row.architectures)
+        capability = tables.parse_architecture(device.architecture or "")[1:3]
+        assert capability >= PROFILES[wishes.profile].compute_capability
         part = lookup(int((device.pci_id or "").partition(":")[2], 16))
         generation = part.generation if part else "hopper"  # NVML said sm_90
         (flavour,) = (f for f in tables.FLAVOURS if f.generation == generation)

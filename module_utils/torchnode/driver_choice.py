@@ -1,0 +1,126 @@
+"""Which NVIDIA driver serves a node's GPUs and its torch build: branch, flavour, floor. Pure."""
+
+from __future__ import annotations
+
+from typing import Iterable, List, Optional, Sequence, Tuple
+
+from .data import compatibility as tables
+from .data.nvidia_parts import CHIPS, lookup
+from .model import Accelerator, Driver, DriverChoice, Facts
+from .policy import Conflict, Policy
+
+
+def driver_floor(row: tables.TorchWheel) -> str:
+    """The oldest driver that runs a build's CUDA runtime (minor-version compatibility)."""
+    return next(f.minimum for f in tables.DRIVER_FLOORS if f.cuda_major == row.cuda_major)
+
+
+def serves(version: str, row: tables.TorchWheel) -> bool:
+    """Whether a driver version is at or above the build's floor."""
+    return tables.version_key(version) >= tables.version_key(driver_floor(row))
+
+
+def unknown_part(device: Accelerator) -> Conflict:
+    """The refusal of a GPU that no table knows."""
+    return Conflict(
+        "accelerator " + (device.bus or str(device.index)), device.pci_id or device.model,
+        "a GPU whose architecture is known from its PCI id or from NVML, of a known generation",
+        "Add a row for it to data/nvidia_parts.py, or install its driver so that NVML names it.",
+    )  # fmt: skip
+
+
+def cuda_driver(facts: Facts) -> Optional[Driver]:
+    """NVIDIA's driver as survey saw it."""
+    return next((d for d in facts.drivers if d.vendor == "nvidia"), None)
+
+
+def driver_version(facts: Facts, policy: Policy) -> Tuple[str, str]:
+    """The driver that torch will meet: the loaded one, else the branch that will be installed.
+
+    A branch that the operator names, and that is not the loaded one's, is a wish to move there.
+    """
+    driver, branch = cuda_driver(facts), policy.driver_branch or tables.DEFAULT_DRIVER_BRANCH
+    wishes_move = policy.driver_branch and driver and driver.loaded and (
+        driver.loaded.split(".")[0] != branch
+    )  # fmt: skip
+    if driver and driver.loaded and not wishes_move:
+        return driver.loaded, "loaded on the node"
+    # Branches are long-lived: their current release is past every floor inside the branch.
+    return branch + ".999", "branch %s, to be installed" % branch
+
+
+def check_branch(facts: Facts, policy: Policy, devices: Sequence[Accelerator]) -> None:
+    """Raises Conflict for a wished branch that nobody makes, or that dropped one of the GPUs."""
+    wished, driver = policy.driver_branch, cuda_driver(facts)
+    known = [branch.branch for branch in tables.DRIVER_BRANCHES]
+    loaded = (driver.loaded or "").split(".")[0] if driver else ""
+    if not wished or wished == loaded:
+        return
+    last = [rule for rule in _flavour_rules(devices) if rule.last_branch]
+    usable = [b for b in known if all(int(b) <= int(rule.last_branch) for rule in last)]
+    if wished not in usable:
+        names = " and ".join(rule.generation for rule in last)
+        raise Conflict(
+            "torchnode_driver_branch", "'%s'" % wished,
+            "one of %s%s"
+            % (", ".join(usable), ", the branches that still serve " + names if last else ""),
+            "Choose one of these, or leave it empty for the branch that is loaded, else %s."
+            % tables.DEFAULT_DRIVER_BRANCH,
+            "branch " + (loaded or tables.DEFAULT_DRIVER_BRANCH),
+        )  # fmt: skip
+
+
+def flavour_of(devices: Sequence[Accelerator], policy: Policy) -> Tuple[str, str]:
+    """(flavour, why) that serves every device. Raises Conflict where none does."""
+    rules = _flavour_rules(devices)
+    for device in devices:
+        if generation_of(device) not in [rule.generation for rule in rules]:
+            raise unknown_part(device)
+    names = ", ".join(rule.generation for rule in rules)
+    allowed = _allowed_flavours(rules)
+    if not allowed:
+        raise Conflict(
+            "accelerators", "GPUs of %s in one machine" % names,
+            "GPUs that one kernel module flavour serves",
+            "Move one kind of GPU to another machine.",
+        )  # fmt: skip
+    if policy.driver_flavour == "auto":
+        return allowed[0], "%s: %s" % (names, " or ".join(allowed))
+    if policy.driver_flavour not in allowed:
+        raise Conflict(
+            "torchnode_driver_flavour", "'%s'" % policy.driver_flavour,
+            "%s, which %s needs" % (" or ".join(allowed), names),
+            "Set torchnode_driver_flavour to auto.", "flavour " + allowed[0],
+        )  # fmt: skip
+    return policy.driver_flavour, "asked for by torchnode_driver_flavour"
+
+
+def generation_of(device: Accelerator) -> str:
+    """The part's generation: by PCI id (it tells Grace Hopper from Hopper), else architecture."""
+    part = lookup(int((device.pci_id or ":0").partition(":")[2], 16))
+    if part is not None:
+        return part.generation
+    return next((c.generation for c in CHIPS if c.architecture == device.architecture), "")
+
+
+def _flavour_rules(devices: Iterable[Accelerator]) -> List[tables.Flavour]:
+    generations = sorted({generation_of(device) for device in devices})
+    return [rule for rule in tables.FLAVOURS if rule.generation in generations]
+
+
+def _allowed_flavours(rules: Sequence[tables.Flavour]) -> List[str]:
+    """The flavours that serve all, the preferred one ('open') first."""
+    return [f for f in ("open", "proprietary") if all(f in rule.allowed for rule in rules)]
+
+
+def choose_driver(facts: Facts, policy: Policy, row: tables.TorchWheel) -> DriverChoice:
+    """Branch, flavour and floor for a node whose torch build is chosen."""
+    devices = [a for a in facts.accelerators if a.backend == "cuda"]
+    version, _origin = driver_version(facts, policy)
+    flavour = flavour_of(devices, policy)[0]
+    driver = cuda_driver(facts)
+    if policy.driver_flavour == "auto" and driver and driver.flavour:
+        # A working driver of an allowed flavour is not moved for a preference.
+        allowed = _allowed_flavours(_flavour_rules(devices))
+        flavour = driver.flavour if driver.flavour in allowed else flavour
+    return DriverChoice("nvidia", version.split(".")[0], flavour, driver_floor(row))

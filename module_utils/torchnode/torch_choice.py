@@ -1,0 +1,256 @@
+"""Choosing torch, Python and lock together: candidates, rules, and the nearest that works. Pure.
+
+The candidates are the rows of the torch build table with every Python and lock that may serve
+them. Each rule removes those that it forbids; the first rule that leaves none names the conflict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, List, Optional, Sequence, Tuple
+
+from . import driver_choice
+from .data import compatibility as tables
+from .data.profiles import Workload
+from .expectation import describe_found
+from .locks import Lock
+from .model import Facts, PythonInterpreter
+from .policy import Conflict, Policy
+
+Row = tables.TorchWheel
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A row of the build table with the Python and lock that may serve it, None where none does."""
+
+    row: Row
+    python: Optional[PythonInterpreter] = None
+    lock: Optional[Lock] = None
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What one choice depends on."""
+
+    facts: Facts
+    policy: Policy
+    locks: Sequence[Lock]
+    backend: str
+    workload: Workload
+
+    @property
+    def extra(self) -> str:
+        """The lock's extra package set that the workload needs."""
+        for name in ("vision", "audio"):
+            if "torch" + name in self.workload.packages:
+                return name
+        return "none"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """``keep`` filters; ``argument``, ``found`` and ``expected`` word the conflict it causes."""
+
+    argument: str
+    found: str
+    expected: str
+    remedy: str
+    keep: Callable[[Candidate], bool]
+    is_wish: bool = False
+
+
+def choose(wishes: Wishes) -> Candidate:
+    """The best candidate that every rule leaves. Raises Conflict where none is left."""
+    remaining = _candidates(wishes)
+    if not remaining:
+        raise _no_build(wishes)
+    rules = _rules(wishes)
+    for rule in rules:
+        kept = [candidate for candidate in remaining if rule.keep(candidate)]
+        if not kept:
+            raise Conflict(
+                rule.argument, rule.found, rule.expected, rule.remedy, _nearest(wishes, rules, rule)
+            )
+        remaining = kept
+    return min(remaining, key=_rank)
+
+
+def _no_build(wishes: Wishes) -> Conflict:
+    known = sorted({(row.machine, row.backend) for row in tables.TORCH_BUILDS})
+    return Conflict(
+        "machine", "%s with backend %s" % (wishes.facts.system.machine or "?", wishes.backend),
+        "one of " + ", ".join("%s with %s" % pair for pair in known),
+        "torch has no build for this kind of machine: use another one, or adopt an environment of "
+        "your own with torchnode_python.",
+    )  # fmt: skip
+
+
+def _nearest(wishes: Wishes, rules: Sequence[_Rule], failed: _Rule) -> str:
+    """What would be chosen if the failed wish, else another wish, else every wish were dropped.
+
+    Only wishes are dropped: a stack that breaks a rule of the tables is no stack that works.
+    """
+    wished = [rule for rule in rules if rule.is_wish]
+    drops = [[rule] for rule in sorted(wished, key=lambda rule: rule is not failed)]
+    for dropped in [*drops, wished]:
+        others = [rule for rule in rules if rule not in dropped]
+        kept = [c for c in _candidates(wishes) if all(rule.keep(c) for rule in others)]
+        if kept:
+            return _describe(min(kept, key=_rank))
+    return ""
+
+
+def _describe(candidate: Candidate) -> str:
+    python = " on Python " + minor(candidate.python.version) if candidate.python else ""
+    return "torch %s+%s from %s%s" % (
+        candidate.row.version, candidate.row.tag,
+        "PyPI" if candidate.row.source == "pypi" else "the %s index" % candidate.row.tag, python,
+    )  # fmt: skip
+
+
+def _candidates(wishes: Wishes) -> List[Candidate]:
+    """Every build of this backend and machine with every Python and lock that may serve it."""
+    found = []
+    for row in tables.TORCH_BUILDS:
+        if (row.backend, row.machine) != (wishes.backend, wishes.facts.system.machine):
+            continue
+        pythons = [p for p in wishes.facts.pythons if minor(p.version) in row.pythons]
+        pairs = [(p, _lock(wishes, row, p)) for p in pythons]
+        found += [Candidate(row, p, lock) for p, lock in pairs] or [Candidate(row)]
+    return found
+
+
+def _lock(wishes: Wishes, row: Row, python: PythonInterpreter) -> Optional[Lock]:
+    wanted = row.version if row.source == "pypi" else "%s+%s" % (row.version, row.tag)
+    for lock in sorted(wishes.locks, key=lambda lock: lock.name):
+        if (
+            (lock.torch, lock.source, lock.extra) == (wanted, row.source, wishes.extra)
+            and row.machine in lock.machines
+            and minor(python.version) in lock.pythons
+        ):
+            return lock
+    return None
+
+
+def _rank(candidate: Candidate) -> Tuple[int, int, str]:
+    """Preferred torch first; PyPI before an index; then the newest tag."""
+    preferred = tables.PREFERRED_TORCH
+    version = candidate.row.version
+    place = preferred.index(version) if version in preferred else len(preferred)
+    return place, 0 if candidate.row.source == "pypi" else 1, _descending(candidate.row.tag)
+
+
+def _descending(tag: str) -> str:
+    return "".join(chr(0x10FFFF - ord(character)) for character in tag)
+
+
+def _rules(wishes: Wishes) -> List[_Rule]:
+    rules = [
+        *_wish_rules(wishes),
+        *(_cuda_rules(wishes) if wishes.backend == "cuda" else []),
+        _extra_rule(wishes),
+        _python_rule(wishes),
+    ]
+    return [*rules, _lock_rule(wishes, rules)]
+
+
+def _wish_rules(wishes: Wishes) -> List[_Rule]:
+    policy, rules = wishes.policy, []
+    if policy.torch_version:
+        rules.append(_Rule(
+            "torchnode_torch_version", "'%s'" % policy.torch_version,
+            "one of %s for this machine" % ", ".join(_known_versions(wishes)),
+            "Choose one of these, or leave it empty for the version that fits.",
+            lambda c: c.row.version == policy.torch_version, True,
+        ))  # fmt: skip
+    if policy.torch_tag:
+        rules.append(_Rule(
+            "torchnode_torch_tag", "'%s'" % policy.torch_tag,
+            "a tag that exists for this machine, backend and torch version",
+            "Leave torchnode_torch_tag empty, or choose the tag of a build in the table.",
+            lambda c: c.row.tag == policy.torch_tag, True,
+        ))  # fmt: skip
+    if policy.python_version:
+        rules.append(_Rule(
+            "torchnode_python_version", "'%s'" % policy.python_version,
+            "a Python minor version such as 3.12 that the torch build supports and the node has",
+            "Install that Python on the node, or leave torchnode_python_version empty.",
+            lambda c: c.python is not None and minor(c.python.version) == policy.python_version,
+            True,
+        ))  # fmt: skip
+    return rules
+
+
+def _known_versions(wishes: Wishes) -> List[str]:
+    return sorted({c.row.version for c in _candidates(wishes)}, key=tables.version_key)
+
+
+def _cuda_rules(wishes: Wishes) -> List[_Rule]:
+    facts, policy = wishes.facts, wishes.policy
+    devices = [a for a in facts.accelerators if a.backend == "cuda"]
+    architectures = sorted({a.architecture or "" for a in devices})
+    if "" in architectures:
+        raise driver_choice.unknown_part(next(a for a in devices if not a.architecture))
+    driver_choice.flavour_of(
+        devices, policy
+    )  # a flavour that cannot work is refused before torch is chosen
+    driver_choice.check_branch(facts, policy, devices)
+    version, origin = driver_choice.driver_version(facts, policy)
+    return [
+        _Rule(
+            "accelerators", "%s (%s)" % (describe_found(facts), ", ".join(architectures)),
+            "a torch build with code for every one of these architectures",
+            "Drop the wish that excludes the builds for this GPU.",
+            lambda c: all(tables.architecture_runs(a, c.row.architectures) for a in architectures),
+        ),
+        _Rule(
+            "driver", "%s (%s)" % (version, origin),
+            "a driver new enough for the CUDA version of the torch build",
+            "Set torchnode_driver_branch to a newer branch, or upgrade the driver.",
+            lambda c: driver_choice.serves(version, c.row),
+        ),
+    ]  # fmt: skip
+
+
+def _extra_rule(wishes: Wishes) -> _Rule:
+    package = "torch" + wishes.extra
+    return _Rule(
+        "torchnode_workload", "'%s', which needs %s" % (wishes.policy.workload, package),
+        "a torch version that has a matching %s" % package,
+        "Choose another torch version for this workload, or leave it empty.",
+        lambda c: wishes.extra == "none" or bool(getattr(c.row, package)),
+    )  # fmt: skip
+
+
+def _python_rule(wishes: Wishes) -> _Rule:
+    have = ", ".join("%s %s" % (p.path, p.version) for p in wishes.facts.pythons) or "none"
+    version, tag = wishes.policy.torch_version, wishes.policy.torch_tag
+    rows = [
+        row for row in tables.TORCH_BUILDS if version in ("", row.version) and tag in ("", row.tag)
+    ]
+    supported = sorted({m for row in rows for m in row.pythons}, key=tables.version_key)
+    return _Rule(
+        "the node's Pythons", have, "one that the torch build supports (%s)" % ", ".join(supported),
+        "Install a supported Python on the node (for example python3.11).",
+        lambda c: c.python is not None,
+    )  # fmt: skip
+
+
+def _lock_rule(wishes: Wishes, earlier: Sequence[_Rule]) -> _Rule:
+    fitting = [c.row for c in _candidates(wishes) if all(rule.keep(c) for rule in earlier)]
+    builds = sorted({"%s+%s" % (r.version, r.tag) for r in fitting}, key=tables.version_key)
+    pythons = sorted({minor(p.version) for p in wishes.facts.pythons}, key=tables.version_key)
+    return _Rule(
+        "locks", "no hash lock for torch %s with Python %s on %s"
+        % (" or ".join(builds[-3:]), " or ".join(pythons), wishes.facts.system.machine),
+        "a lock for one of them (no lock, no install)",
+        "Make one against your index with `make lock TORCH=<version> TAG=<tag> PYTHON=<minor>`, or "
+        "install a Python that has a lock.",
+        lambda c: c.lock is not None,
+    )  # fmt: skip
+
+
+def minor(version: str) -> str:
+    """'3.11.2' -> '3.11'."""
+    return ".".join(version.split(".")[:2])
