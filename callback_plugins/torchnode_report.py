@@ -66,7 +66,8 @@ class CallbackModule(CallbackBase):
         requested = _requested(playbook)
         if not requested:
             return
-        folder = Path(self.get_option("folder") or _PROJECT / "reports").absolute()
+        option = self.get_option("folder")  # type: ignore[no-untyped-call]  # ansible-core is untyped
+        folder = Path(option or _PROJECT / "reports").absolute()
         try:
             run = controller.start_run(controller.new_run_name(), requested)
             run.update(playbook=Path(playbook._file_name).name, check=_check_mode())

@@ -99,6 +99,7 @@ torchnode:
 """
 
 import os
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -144,21 +145,16 @@ def main() -> None:
     )
     environment = stack_apply.environment(stated, given["torch_index_url"], stack, os.environ)
     done = stack_apply.apply(Node(), order, environment, module.check_mode)
-    result = {
+    result: dict[str, Any] = {
         "changed": done.changed,
-        "msg": done.outcome.observed,
         "path": done.path,
         "diff": {"before": done.before, "after": done.after},
         "torchnode": {"stage": "apply", "outcomes": [done.outcome.as_dict()]},
     }
     if done.outcome.result is Result.FAIL:
-        result["msg"] = "%s %s %s" % (
-            done.outcome.observed,
-            done.outcome.cause,
-            done.outcome.remedy,
-        )
-        module.fail_json(**result)
-    module.exit_json(**result)
+        said = (done.outcome.observed, done.outcome.cause, done.outcome.remedy)
+        module.fail_json(msg="%s %s %s" % said, **result)
+    module.exit_json(msg=done.outcome.observed, **result)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from harness import ROOT, Fleet
 
@@ -32,7 +34,7 @@ def test_check_mode_records_nothing(fleet):
 
 
 # (what is wrong, the words that the message must have)
-REFUSED = [
+REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"torchnode_workloat": "vision"}, ["torchnode_workloat", "did you mean 'torchnode_workload'"]),
     ({"torchnode_expect": {"gpus": 8}}, ["torchnode_expect", "gpus"]),
     ({"torchnode_expect": {"count": 8, "backend": "cuda"}}, ["cuda", "8"]),

@@ -84,7 +84,7 @@ def test_an_interruption_is_named(opened):
 def test_a_large_report_is_held_back_and_flushed(opened, monkeypatch):
     """Writing may cost a tenth of the time; a flush brings what was held back."""
     now = [100.0]
-    monkeypatch.setattr(journal.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     opened._next_write = 200.0
     opened.node("c")
     assert opened.write() == {}
