@@ -35,20 +35,22 @@ _ROWS = (
         "cpu_only_wheel",
         _UNAVAILABLE,
         "The installed torch ({version}) is a CPU-only build: it holds no GPU code at all.",
-        "Install a CUDA build of torch into this environment: run the provision playbook, or "
+        "Install a CUDA build of torch into this environment: run playbooks/provision.yml, or "
         "install with an exact tag and `--index-url https://download.pytorch.org/whl/<tag>`.",
     ),
     Cause(
         "nouveau_loaded",
         _UNAVAILABLE,
         "The kernel module {module} has claimed the GPU, so the NVIDIA driver cannot.",
-        "Blacklist {module}, rebuild the initramfs and reboot; provisioning the driver does this.",
+        "Blacklist {module} in /etc/modprobe.d, rebuild the initramfs (`update-initramfs -u` or "
+        "`dracut --force`) and reboot.",
     ),
     Cause(
         "no_driver",
         _UNAVAILABLE,
         "No NVIDIA driver is installed: there is no kernel module on disk and none is loaded.",
-        "Install the NVIDIA driver (run the provision playbook), then reboot if it asks for it.",
+        "Install the NVIDIA driver from the distribution's or NVIDIA's packages, and reboot if its "
+        "module cannot be loaded without.",
     ),
     Cause(
         "module_not_loaded",
@@ -153,31 +155,31 @@ _ROWS = (
         "accelerate_missing",
         "ImportError: accelerate",
         "The package accelerate is not installed in this environment.",
-        "Install accelerate >= {minimum} into it, or run the provision playbook.",
+        "Install accelerate >= {minimum} into it, or run playbooks/provision.yml.",
     ),
     Cause(
         "package_missing",
         "ModuleNotFoundError",
         "The package {package} is not installed in this environment.",
-        "Install {package} into it, or run the provision playbook.",
+        "Install {package} into it, or run playbooks/provision.yml.",
     ),
     Cause(
         "package_too_old",
         "a package is older than required",
         "{package} {version} is older than {minimum}, which {who} asks for.",
-        "Upgrade {package} to at least {minimum}, or run the provision playbook.",
+        "Upgrade {package} to at least {minimum}, or run playbooks/provision.yml.",
     ),
     Cause(
         "package_broken",
         "a package cannot be imported",
         "{package} is installed and cannot be imported: {text}",
-        "Reinstall {package} in the version that fits this torch, or run the provision playbook.",
+        "Reinstall {package} in the version that fits this torch, or run playbooks/provision.yml.",
     ),
     Cause(
         "torch_too_old",
         "Disabling PyTorch because PyTorch >= 2.4 is required",
         "torch {version} is older than {minimum}, which {who} asks for.",
-        "Install torch >= {minimum}: run the provision playbook, or name another environment with "
+        "Install torch >= {minimum}: run playbooks/provision.yml, or name another environment with "
         "torchnode_python. In an adopted environment torchnode changes nothing.",
     ),
     Cause(
@@ -191,13 +193,13 @@ _ROWS = (
         "torch_missing",
         "No module named 'torch'",
         "torch is not installed for this interpreter.",
-        "Run the provision playbook, or point torchnode_python at the interpreter that has torch.",
+        "Run playbooks/provision.yml, or point torchnode_python at the interpreter that has torch.",
     ),
     Cause(
         "torch_broken",
         "import torch fails",
         "torch cannot be imported: {text}",
-        "Reinstall torch in a fresh environment (run the provision playbook). A missing shared "
+        "Reinstall torch in a fresh environment (run playbooks/provision.yml). A missing shared "
         "library often comes from LD_LIBRARY_PATH: unset it and try `python -c 'import torch'`.",
     ),
     Cause(
@@ -212,20 +214,20 @@ _ROWS = (
         "the interpreter does not run",
         "The probe got no answer from {python}: {text}",
         "Check that the path is a working Python >= {minimum} (`{python} --version`), and that "
-        "this user may execute it; otherwise run the provision playbook.",
+        "this user may execute it; otherwise run playbooks/provision.yml.",
     ),
     Cause(
         "interpreter_too_old",
         "the interpreter is too old",
         "Python {version} is older than {minimum}.",
-        "Make the environment with Python >= {minimum}, or run the provision playbook.",
+        "Make the environment with Python >= {minimum}, or run playbooks/provision.yml.",
     ),
     Cause(
         "wrong_build",
         "another torch build than the one resolved",
         "This torch is {found}, and the stack asks for {resolved}: something reinstalled it, or an "
         "extra package index won.",
-        "Run the provision playbook to mend the environment. Install torch with an exact tag and "
+        "Run playbooks/provision.yml to mend the environment. Install torch with an exact tag and "
         "one index only.",
     ),
     Cause(
