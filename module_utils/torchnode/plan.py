@@ -10,7 +10,7 @@ from .outcome import Outcome, Result
 
 GIB = 1 << 30
 
-#: Disk that building a stack may take where the prefix lies: the new environment beside the old one,
+#: Disk that building a stack may take where the prefix lies: a new environment beside the old one,
 #: and uv's downloads. Measured on 2026-11-22: an environment of torch 2.13.0+cpu 1.6 GiB with its
 #: cache, of torch 2.13.0+cu130 with torchvision 4.7 GiB.
 DISK_NEEDED_BYTES = {"cpu": 3 * GIB, "cuda": 12 * GIB}

@@ -131,8 +131,8 @@ def checked(step: Step, allow_busy: bool = False, **changes: Any) -> dict[str, O
 @pytest.mark.parametrize(
     ("free", "result"),
     [
-        (20 * GIB, Result.PASS),
-        (20 * GIB - 1, Result.FAIL),
+        (12 * GIB, Result.PASS),
+        (12 * GIB - 1, Result.FAIL),
         (0, Result.FAIL),
         (None, Result.INCOMPLETE),
     ],
