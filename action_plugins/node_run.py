@@ -36,6 +36,7 @@ class ActionModule(ActionBase):
             run = controller.current_run()
         except controller.NoRun as error:
             return dict(result, failed=True, msg=str(error))
+        run = dict(run, holder=f"{run['id']} {variables.get('inventory_hostname')}")
         if self._task.args.get("state") == "begun":
             return dict(result, **self._begin(run, variables))
         return dict(result, **self._end(run, variables))
@@ -53,6 +54,8 @@ class ActionModule(ActionBase):
             if answer.get("failed") or answer.get("taken") or "holder" not in answer:
                 return answer
             holder = answer["holder"] or {}
+            if str(holder.get("run")).partition(" ")[0] == run["id"]:
+                return dict(answer, **_same_machine(holder))
             if self._task.args.get("take") or controller.controller_is_gone(holder):
                 dead.append(str(holder.get("run")))
                 continue
@@ -60,7 +63,7 @@ class ActionModule(ActionBase):
                 self._say(variables, f"waits for {_holder(holder)}")
                 named = True
             if time.monotonic() >= deadline:
-                return dict(answer, failed=True, msg=_held(holder))
+                return dict(answer, **_held(holder, str(variables.get("_torchnode_stage"))))
             time.sleep(_LOOK_SECONDS)
 
     def _end(self, run: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
@@ -111,18 +114,42 @@ class ActionModule(ActionBase):
 
 def _holder(holder: dict[str, Any]) -> str:
     owner = holder.get("controller") or {}
-    until = records.timestamp(float(holder.get("expires", 0)))
+    try:
+        until = records.timestamp(float(holder.get("expires", 0)))
+    except (TypeError, ValueError):
+        until = "an unreadable time"
+    name = str(holder.get("run")).partition(" ")[0]
     return (
-        f"run {holder.get('run')} of pid {owner.get('pid')} on {owner.get('host')}, "
+        f"run {name} of pid {owner.get('pid')} on {owner.get('host')}, "
         f"which holds this node until {until} at the latest"
     )
 
 
-def _held(holder: dict[str, Any]) -> str:
-    return (
-        f"the node's lock: found {_holder(holder)}; expected it to be released in time. "
-        "Wait for that run, or if it certainly is dead run again with -e torchnode_take_lock=true."
-    )
+def _held(holder: dict[str, Any], stage: str) -> dict[str, Any]:
+    """Another run has the node: nothing was measured, so it is unknown, not failed."""
+    outcome = Outcome(
+        f"{stage}.lock", stage, Result.INCOMPLETE,
+        observed=f"{_holder(holder)}", expected="the node's lock to be released in time",
+        cause="Another run is at work on this node.",
+        remedy="Wait for that run, or if it certainly is dead run again with "
+        "-e torchnode_take_lock=true.",
+    )  # fmt: skip
+    return {
+        "failed": True,
+        "msg": f"the node's lock: found {outcome.observed}; expected it to be released in time. "
+        + outcome.remedy,
+        "torchnode": {"stage": stage, "outcomes": [outcome.as_dict()]},
+    }
+
+
+def _same_machine(holder: dict[str, Any]) -> dict[str, Any]:
+    other = str(holder.get("run")).partition(" ")[2]
+    return {
+        "failed": True,
+        "msg": f"the node's lock: found this very run at work here under the name '{other}'; "
+        "expected one name for each machine and prefix. Remove one of the two from the inventory, "
+        "or give them different torchnode_prefix folders.",
+    }
 
 
 def _not_recorded(holder: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class ActionModule(ActionBase):
             now=time.time(),
             requested=requested,
             urls=given.get("urls") or {},
+            stated=given.get("settings") or {},
         )
         result.update(
             changed=False,

@@ -45,6 +45,7 @@ kept:
   elements: str
 """
 
+import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -65,7 +66,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     node = Node()
-    prefix = module.params["prefix"] or default_prefix(read_user(node))
+    given = module.params["prefix"]
+    prefix = os.path.normpath(given) if given else default_prefix(read_user(node))
     holder = node_files.other_holder(node, prefix, "", [], time.time())
     if holder is not None and not module.params["take"]:
         module.fail_json(

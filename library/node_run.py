@@ -118,7 +118,7 @@ def begin(module: AnsibleModule, node: Node) -> None:
     taken, holder = node_files.take_lock(node, given["prefix"], mine, given["dead"], time.time())
     if taken and given["invalidate"]:
         run = given["run"]["id"]
-        reason = "run %s is changing this node" % run
+        reason = "run %s is at work on this node" % run
         node_files.write_fact(
             facts, records.fact(Verdict.UNKNOWN, "none", run, time.time(), given["days"], reason)
         )
@@ -134,7 +134,7 @@ def end(module: AnsibleModule, node: Node) -> None:
         None
         if module.check_mode
         else node_files.other_holder(
-            node, given["prefix"], record["run"], given["dead"], time.time()
+            node, given["prefix"], given["run"]["holder"], given["dead"], time.time()
         )
     )
     if holder is not None:
@@ -148,7 +148,7 @@ def end(module: AnsibleModule, node: Node) -> None:
             given["days"], record["reason"],
         )  # fmt: skip
         node_files.write_fact(facts, fact)
-        node_files.release_lock(node, given["prefix"], record["run"])
+        node_files.release_lock(node, given["prefix"], given["run"]["holder"])
     module.exit_json(changed=False, torchnode={"stage": "report", "record": record})
 
 
@@ -177,8 +177,8 @@ def main() -> None:
         module.fail_json(msg="%s. Move it away, and run again." % error)
     except OSError as error:
         module.fail_json(
-            msg="prefix: found %s; expected a folder that this user may write. Set "
-            "torchnode_prefix to another folder, or become a user who may write there." % error
+            msg="found %s; expected that torchnode_prefix and torchnode_facts_folder name folders "
+            "that this user may write. Choose others, or become a user who may write there." % error
         )
 
 

@@ -24,6 +24,10 @@ options:
     description: Plan disruptive steps although processes hold the accelerators.
     type: bool
     default: false
+  settings:
+    description: Numbers, folders and requirements by variable name; what cannot work is refused.
+    type: dict
+    default: {}
   urls:
     description: The package sources by variable name; one with credentials in it is refused.
     type: dict

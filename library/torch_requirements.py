@@ -123,7 +123,8 @@ def main() -> None:
         subject = requirements.read_subject(module.params)
     except ValueError as problem:
         module.fail_json(msg=str(problem))
-    if module.check_mode and not os.path.exists(subject.python):
+    adopted = subject.stack is not None and subject.stack.adopted
+    if module.check_mode and not adopted and not os.path.exists(subject.python):
         later = requirements.not_yet(subject.python)
         told = {"stage": "verify", "outcomes": [later.as_dict()], "probe": {}}
         module.exit_json(changed=False, msg=later.cause, torchnode=told)

@@ -8,12 +8,11 @@ from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 import yaml
 
-from . import controller
+from . import controller, settings
 from .expectation import expectation
 from .locks import Lock
 from .model import Facts, Stack, Step
 from .outcome import Outcome, Result, Stage, worst
-from .package_index import without_credentials
 from .plan import plan, preflight
 from .policy import Conflict, Policy, read_expect, unknown_variables
 from .records import burn_in_record_outcome, identity
@@ -67,6 +66,7 @@ def decide(
     now: float,
     requested: Sequence[str],
     urls: Mapping[str, Any],
+    stated: Mapping[str, Any],
 ) -> Decision:
     """Resolve, expect, plan and preflight one node. A Conflict becomes a failed outcome.
 
@@ -75,18 +75,20 @@ def decide(
     outcomes: List[Outcome] = []
     try:
         _refuse_unknown(variables, known)
-        _refuse_credentials(urls)
+        settings.check(stated, urls)
         policy = _policy(wishes)
         expected = expectation(facts, policy)
         outcomes.append(expected)
         if expected.result is Result.FAIL:
             return Decision(None, (), tuple(outcomes))
         stack = _with_packages(resolve(facts, policy, locks), facts, locks)
+        settings.check_minima(stated, stack)
     except Conflict as conflict:
         outcomes.append(_conflict_outcome(conflict))
         return Decision(None, (), tuple(outcomes))
     outcomes.append(_resolved_outcome(stack))
     steps = plan(facts, stack)
+    outcomes += _unapplied(steps, requested)
     outcomes += preflight(facts, stack, steps, allow_busy)
     if Stage.VERIFY.value in requested and Stage.BURN_IN.value not in requested:
         part = (facts.record or {}).get("burn_in")
@@ -112,16 +114,21 @@ def _refuse_unknown(variables: Iterable[str], known: Iterable[str]) -> None:
         )  # fmt: skip
 
 
-def _refuse_credentials(urls: Mapping[str, Any]) -> None:
-    """A password in a variable would stand in process lists, ``-vvv`` output and fact caches."""
-    for name, value in urls.items():
-        for url in value if isinstance(value, list) else [value]:
-            if url and without_credentials(str(url)) != str(url):
-                raise Conflict(
-                    name, "a URL with credentials in it (%s)" % without_credentials(str(url)),
-                    "the same URL without them",
-                    "Give them to the node by netrc, or in its environment or pip configuration.",
-                )  # fmt: skip
+def _unapplied(steps: Sequence[Step], requested: Sequence[str]) -> List[Outcome]:
+    """What a run that proves and does not apply has to say about a stack that needs a step."""
+    proves = {Stage.VERIFY.value, Stage.BURN_IN.value} & set(requested)
+    if not proves or Stage.APPLY.value in requested:
+        return []
+    wrong = [s for s in steps if s.component == "python_stack" and s.action != "install"]
+    return [
+        Outcome(
+            "verify.stack_as_resolved", "verify",
+            Result.FAIL if step.action == "mend" else Result.WARN,
+            observed=step.before, expected=step.after, cause=step.why,
+            remedy="Run site.yml or playbooks/provision.yml, which %ss the stack." % step.action,
+        )
+        for step in wrong
+    ]  # fmt: skip
 
 
 def _policy(wishes: Mapping[str, Any]) -> Policy:

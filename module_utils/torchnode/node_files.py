@@ -23,7 +23,7 @@ SYSTEM_FACTS = "/etc/ansible/facts.d"
 def facts_folder(user: User, stated: str) -> str:
     """Where local facts lie: as stated, else the system's folder for root, else the user's own."""
     own = SYSTEM_FACTS if user.uid == 0 else user.data_home + "/torchnode/facts.d"
-    return stated or own
+    return os.path.normpath(os.path.expanduser(stated)) if stated else own
 
 
 def prepare(node: Node, prefix: str, facts: str) -> None:
@@ -71,7 +71,7 @@ def other_holder(
     holder = read_lock(node, prefix)
     if holder is None or holder.get("run") in (run, *dead):
         return None
-    return None if float(holder.get("expires", 0)) < now else holder
+    return None if _expires(holder) < now else holder
 
 
 @contextlib.contextmanager
@@ -138,10 +138,13 @@ def _expires(holder: Mapping[str, Any]) -> float:
 
 
 def lease(run: Mapping[str, Any], seconds: float) -> Dict[str, Any]:
-    """The lock's content for this run: who holds it, and until when at most."""
+    """The lock's content for this run: who holds it, and until when at most.
+
+    ``holder`` names the run and the node: two names of the inventory may mean one machine.
+    """
     now = time.time()
     return {
-        "run": run["id"],
+        "run": run.get("holder", run["id"]),
         "controller": run["controller"],
         "since": now,
         "expires": now + seconds,

@@ -8,6 +8,9 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 from .model import Facts, Stack
 from .outcome import Outcome, Result, Stage, Verdict, fold
 
+#: The outcome of a failed task that is none of torchnode's own in the burn-in's stage.
+TASK_FAILED = "burn_in.task"
+
 #: The scope in words, by which proving stages ran.
 _VERIFIED, _BURNED = "verified", "burned in"
 
@@ -67,11 +70,14 @@ def burn_in_part(
     outcomes: Sequence[Outcome], previous: Optional[Mapping[str, Any]], of: Mapping[str, Any],
     now: float, days: float,
 ) -> Optional[Dict[str, Any]]:  # fmt: skip
-    """The record's burn-in part: this run's result, or what an earlier run left."""
-    burned = [
-        o for o in outcomes if o.stage == Stage.BURN_IN.value and o.result is not Result.SKIPPED
-    ]
-    if not burned:
+    """The record's burn-in part: this run's result, or what an earlier run left.
+
+    Only what the burn-in itself measured speaks of the hardware: a task that failed around it, or
+    a burn-in that could not measure, leaves the earlier part as it was.
+    """
+    burned = [o for o in outcomes if o.stage == Stage.BURN_IN.value and o.id != TASK_FAILED]
+    burned = [o for o in burned if o.result is not Result.SKIPPED]
+    if not burned or fold(burned) is Result.INCOMPLETE:
         part = (previous or {}).get("burn_in")
         return dict(part) if isinstance(part, Mapping) else None
     return {

@@ -26,7 +26,7 @@ _TASK_FAILED = (
 )
 _ENDED_EARLY = (
     "The run ended before this node's stages were done.",
-    "Run again: the next run finishes the work.",
+    "Mend the nodes that failed, if any did, and run again: the next run finishes the work.",
 )
 _INTERRUPTED = (
     "The run was interrupted before this node's stages were done.",

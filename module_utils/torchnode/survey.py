@@ -33,7 +33,7 @@ def survey(
 ) -> Facts:
     """Read the machine. An empty ``prefix`` means the default; ``python`` is adopted."""
     user = read_user(node)
-    prefix = prefix or default_prefix(user)
+    prefix = os.path.normpath(prefix) if prefix else default_prefix(user)
     current = read_current(node, prefix, hashes)
     asked = tuple(p for p in (python, current.python if current else "", own_python) if p)
     accelerators, drivers = _read_accelerators(node, asked)

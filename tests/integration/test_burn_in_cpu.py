@@ -42,6 +42,9 @@ with patch_module_args(json.loads(sys.argv[1])):
     burn_in.main()
 """ % (str(ROOT / "module_utils"), str(ROOT / "library"))
 
+#: Tells the processes of one test run from those of another on the same machine.
+MARK = "TORCHNODE_TEST_RUN"
+
 QUICK: dict[str, Any] = {
     "python": PYTHON,
     "backend": "cpu",
@@ -69,6 +72,7 @@ def start(**parameters: Any) -> subprocess.Popen[bytes]:
         [sys.executable, "-c", RUN_MODULE, arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        env={**os.environ, MARK: str(os.getpid())},
     )
     STARTED.append(process)
     return process
@@ -88,15 +92,17 @@ def burn(**parameters: Any) -> dict[str, Any]:
 
 
 def children() -> list[int]:
-    """Workers and samplers that run on this machine and have our interpreter."""
+    """Workers and samplers that descend from this test process; others may test beside it."""
     found = []
+    mark = ("%s=%d" % (MARK, os.getpid())).encode()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 words = (entry / "cmdline").read_bytes().split(b"\0")
+                ours = mark in (entry / "environ").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if words[0] == PYTHON.encode() and any(b"torchnode_child" in word for word in words):
+            if ours and any(b"torchnode_child" in word for word in words):
                 found.append(int(entry.name))
     return found
 

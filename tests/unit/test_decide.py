@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from helpers import H200, LOCKS, machine
 from report_samples import PLAN, SITE, VERIFY
 
 from ansible.module_utils.torchnode import controller, decide
+from ansible.module_utils.torchnode.model import InstalledStack
 from ansible.module_utils.torchnode.outcome import Result
 from ansible.module_utils.torchnode.records import identity, timestamp
 
@@ -14,7 +17,7 @@ WISHES = {"profile": "transformers-v5", "workload": "inference", "backend": "aut
 NOW = 1_790_000_000.0
 
 
-def decided(facts=None, variables=(), requested=SITE, urls=None, **wishes):
+def decided(facts=None, variables=(), requested=SITE, urls=None, stated=None, **wishes):
     """The decision for a machine (by default one without an accelerator)."""
     return decide.decide(
         facts=facts if facts is not None else machine(),
@@ -26,6 +29,7 @@ def decided(facts=None, variables=(), requested=SITE, urls=None, **wishes):
         now=NOW,
         requested=requested,
         urls=urls or {},
+        stated=stated or {},
     )
 
 
@@ -49,6 +53,12 @@ FAILS = [
     ({"urls": {"torchnode_proxy": "http://bob:s3cret@proxy:3128"}}, "torchnode_proxy"),
     ({"urls": {"torchnode_find_links": ["/wheels", "http://bob:s3cret@h/"]}}, "netrc"),
     ({"profile": "transformers-v99"}, "transformers-v99"),
+    ({"stated": {"torchnode_burn_in_seconds": -5}}, "torchnode_burn_in_seconds"),
+    ({"stated": {"torchnode_keep_stacks": 0}}, "torchnode_keep_stacks"),
+    ({"stated": {"torchnode_burn_in_memory_fraction": "much"}}, "much"),
+    ({"stated": {"torchnode_prefix": "here"}}, "an absolute path"),
+    ({"stated": {"torchnode_requirements": {"torhc": ">=2"}}}, "torchnode_requirements"),
+    ({"stated": {"torchnode_requirements": {"torch": ">=99"}}}, "torchnode_requirements.torch"),
 ]
 
 
@@ -110,3 +120,21 @@ def test_a_missing_driver_stops_before_anything_is_installed():
     decision = decided(machine(H200))
     assert decision.failed
     assert "driver" in decision.summary
+
+
+@pytest.mark.parametrize("requested", [VERIFY, ["survey", "resolve", "burn_in", "report"]])
+def test_a_damaged_stack_is_no_ready_node_where_nothing_is_applied(requested):
+    """A run that proves and does not mend must say that there was something to mend."""
+    fresh = decided()
+    assert fresh.stack is not None
+    there = InstalledStack(fresh.stack.digest, "/p", "/p/bin/python", damage=("idna: is missing",))
+    damaged = decided(dataclasses.replace(machine(), stack=there), requested=requested)
+    assert damaged.failed
+    assert any(o.id == "verify.stack_as_resolved" for o in damaged.outcomes)
+    assert not decided(dataclasses.replace(machine(), stack=there)).failed, "site.yml mends it"
+    other = dataclasses.replace(there, digest="another", damage=())
+    warned = decided(dataclasses.replace(machine(), stack=other), requested=requested)
+    assert not warned.failed
+    assert [o.result for o in warned.outcomes if o.id == "verify.stack_as_resolved"] == [
+        Result.WARN
+    ]

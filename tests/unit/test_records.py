@@ -18,8 +18,8 @@ DAY = 86400.0
 FACTS = machine(H200, H200, loaded="580.159.04")
 
 
-def outcome(result: str, stage: str = "burn_in") -> Outcome:
-    return Outcome(stage + ".x", stage, Result(result), remedy="Do something.")
+def outcome(result: str, stage: str = "burn_in", check: str = "x") -> Outcome:
+    return Outcome("%s.%s" % (stage, check), stage, Result(result), remedy="Do something.")
 
 
 def identity(facts: Facts = FACTS, **wishes: Any) -> dict[str, Any]:
@@ -94,6 +94,19 @@ def test_a_run_without_burn_in_keeps_the_earlier_one() -> None:
     assert records.burn_in_part(verified, {"burn_in": burned()}, {}, NOW, 7) == burned()
     assert records.burn_in_part(verified, {"burn_in": "broken"}, {}, NOW, 7) is None
     assert records.burn_in_part(verified, None, {}, NOW, 7) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        outcome("fail", check="task"),
+        outcome("incomplete", check="worker.gpu0"),
+    ],
+)
+def test_only_a_measured_burn_in_replaces_the_earlier_one(said):
+    """A failed task around it, or one that could not measure, says nothing of the hardware."""
+    assert records.burn_in_part([said], {"burn_in": burned()}, {}, NOW, 7) == burned()
+    assert records.burn_in_part([said], None, {}, NOW, 7) is None
 
 
 def test_what_a_node_had() -> None:

@@ -50,6 +50,7 @@ class _Worker:
     def __init__(self, channel: protocol.Channel, config: dict[str, Any]) -> None:
         self._channel, self._config = channel, config
         self._told = 0
+        self._told_of: dict[str, int] = {}
         self._beat = 0.0
         self._share = 0.0
 
@@ -147,7 +148,10 @@ class _Worker:
     def _tell(self, defects: list[dict[str, Any]]) -> None:
         for found in defects:
             self._told += 1
-            if self._told <= MAX_DEFECTS:
+            # Each kind has room of its own: a flood of one must not hide what explains it.
+            kind = str(found.get("check"))
+            self._told_of[kind] = self._told_of.get(kind, 0) + 1
+            if self._told_of[kind] <= MAX_DEFECTS:
                 self._channel.send("defect", **found)
 
 

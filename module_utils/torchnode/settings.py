@@ -1,0 +1,99 @@
+"""Settings that no stack depends on, refused before any change where they cannot work. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence, Tuple
+
+from .data.compatibility import version_key
+from .model import Stack
+from .package_index import without_credentials
+from .policy import Conflict
+from .requirements import read_minima
+
+_DAY = 86400
+
+#: Least and most of each number. A burn-in of more than two weeks is a slip of the keyboard.
+RANGES: Mapping[str, Tuple[float, float]] = {
+    "torchnode_burn_in_seconds": (1, 14 * _DAY),
+    "torchnode_burn_in_memory_fraction": (0.01, 0.99),
+    "torchnode_verify_timeout_seconds": (1, _DAY),
+    "torchnode_lock_wait_seconds": (0, 14 * _DAY),
+    "torchnode_lock_lease_seconds": (60, 14 * _DAY),
+    "torchnode_record_days": (1, 366),
+    "torchnode_keep_stacks": (1, 100),
+}
+FOLDERS = ("torchnode_prefix", "torchnode_facts_folder")
+
+
+def check(settings: Mapping[str, Any], urls: Mapping[str, Any]) -> None:
+    """Raises Conflict for the first setting that cannot work, naming it."""
+    for name, (least, most) in RANGES.items():
+        if name in settings:
+            _check_range(name, settings[name], least, most)
+    for name in FOLDERS:
+        _check_folder(name, str(settings.get(name) or ""))
+    for name, value in urls.items():
+        _check_credentials(name, value if isinstance(value, list) else [value])
+    _minima(settings)
+
+
+def check_minima(settings: Mapping[str, Any], stack: Stack) -> None:
+    """Raises Conflict where the stack's own packages cannot meet the operator's minimums."""
+    have = dict(stack.packages)
+    for name, least in _minima(settings).items():
+        if name in have and version_key(_public(have[name])) < version_key(least):
+            raise Conflict(
+                "torchnode_requirements.%s" % name, "%s %s in %s" % (name, have[name], stack.lock),
+                "at least %s" % least,
+                "Ask for a stack that has it (torchnode_torch_version), or lower the requirement.",
+                "%s %s" % (name, have[name]),
+            )  # fmt: skip
+
+
+def _public(version: str) -> str:
+    return version.partition("+")[0]
+
+
+def _minima(settings: Mapping[str, Any]) -> Mapping[str, str]:
+    try:
+        return read_minima(settings.get("torchnode_requirements") or {})
+    except ValueError as error:
+        name, _, said = str(error).partition(":")
+        raise Conflict(
+            "torchnode_" + name, said.strip(),
+            "minimums by package or part, such as torch: '>=2.12'",
+            "Correct it in the inventory.",
+        ) from None  # fmt: skip
+
+
+def _check_range(name: str, value: Any, least: float, most: float) -> None:
+    try:
+        inside = least <= float(value) <= most
+    except (TypeError, ValueError):
+        inside = False
+    if not inside:
+        raise Conflict(
+            name,
+            repr(value),
+            "a number from %g to %g" % (least, most),
+            "Correct it in the inventory.",
+        )
+
+
+def _check_folder(name: str, path: str) -> None:
+    if path and not path.startswith(("/", "~/")):
+        raise Conflict(
+            name, "'%s'" % path, "an absolute path on the node, or one that begins with ~/",
+            "Correct it in the inventory: a relative path would mean another folder on every node.",
+        )  # fmt: skip
+
+
+def _check_credentials(name: str, urls: Sequence[Any]) -> None:
+    """A password in a variable would stand in process lists, ``-vvv`` output and fact caches."""
+    for url in urls:
+        if url and without_credentials(str(url)) != str(url):
+            raise Conflict(
+                name, "a URL with credentials in it (%s)" % without_credentials(str(url)),
+                "the same URL without them",
+                "Give them to the node by netrc, or in its environment or pip configuration.",
+            )  # fmt: skip
