@@ -18,7 +18,7 @@ site: venv ## take the machines of the inventory (by default this one) to a verd
 	@$(VENV)/bin/ansible-playbook site.yml $(ARGS)
 
 test: dev ## run every layer of tests that this machine can run
-	@$(DEV_VENV)/bin/python tools/test
+	@$(DEV_VENV)/bin/python tools/test $(if $(STRICT),--strict)
 
 test-full: dev ## the same, then the unit tests on the newest ansible-core
 	@$(DEV_VENV)/bin/python tools/test --newest
