@@ -273,7 +273,14 @@ _CAUSES: Tuple[Tuple[str, str, str], ...] = (
         "offline with torchnode_find_links and torchnode_offline.",
     ),
     (
-        r"no version of|not found in the (?:package registry|provided package locations)|no wheels"
+        # The second is what uv says of --no-index, which goes with offline.
+        r"network was disabled|not found in the provided package locations",
+        "The node installs offline, and neither torchnode_find_links nor uv's cache has the wheel.",
+        "Put the wheel that uv names above into a folder of torchnode_find_links on this node, or "
+        "let the node ask an index (torchnode_offline, no-index in pip's or uv's settings).",
+    ),
+    (
+        r"no version of|not found in the package registry|no wheels"
         r"|No solution found|unsatisfiable",
         "The index has no file that the lock lists for this machine.",
         "Name the index of the torch build (torchnode_torch_index_url) or a folder with its wheel "

@@ -225,7 +225,8 @@ def test_a_file_that_is_not_there(built: Workshop) -> None:
     lock = hashes(built.torch, built.filelock, gone)
     gone.unlink()
     done = built.apply(built.order("bbbb", lock))
-    check_refused(built, done, "accelerate", "no file that the lock lists")
+    check_refused(built, done, "accelerate", "installs offline")
+    assert "torchnode_find_links" in done.outcome.remedy
 
 
 @pytest.mark.parametrize(
@@ -406,6 +407,11 @@ def test_killed_between_link_and_rename(built: Workshop) -> None:
         ("invalid peer certificate: UnknownIssuer", "cannot be reached"),
         ("x has no wheels with a matching platform tag", "no file that the lock lists"),
         ("Hash-checking is enabled, but no hashes were provided or computed for: torch", "a build"),
+        (
+            "Because six was not found in the cache, your requirements are unsatisfiable.\n"
+            "hint: Packages were unavailable because the network was disabled.",
+            "installs offline",
+        ),
         ("something new", "could not build"),
     ],
 )
