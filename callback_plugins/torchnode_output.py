@@ -34,6 +34,7 @@ class CallbackModule(DefaultCallback):
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Announce a task, unless it only checks a role's arguments."""
         if not _checks_arguments(task):
+            # ansible-core is untyped
             super().v2_playbook_on_task_start(task, is_conditional)  # type: ignore[no-untyped-call]
 
     def v2_runner_on_ok(self, result: Any) -> None:
