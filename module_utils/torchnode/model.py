@@ -173,12 +173,15 @@ class TorchBuild:
     """A torch build: ``tag`` is the local version ('cpu', 'cu130'), ``source`` 'pypi' or 'index'.
 
     PyPI's files carry no local version in their metadata, so ``requirement`` differs by source.
+    ``plugin`` is the pinned package beside torch that brings the backend ('torch-npu==2.14.0'),
+    '' where torch itself does.
     """
 
     version: str
     tag: str
     source: str
     requirement: str
+    plugin: str = ""
 
 
 @dataclass(frozen=True)
