@@ -83,7 +83,7 @@ EXAMPLES = r"""
   python_stack:
     prefix: /opt/torchnode
     stack: "{{ resolved.torchnode.stack }}"
-    lock: "{{ lookup('ansible.builtin.file', 'locks/' ~ resolved.torchnode.stack.lock) }}"
+    lock: "{{ lookup('ansible.builtin.file', resolved.torchnode.lock_file) }}"
     uv: /opt/torchnode/uv/0.13.9/uv
 """
 

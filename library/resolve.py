@@ -11,6 +11,7 @@ description:
   - Runs on the controller; the node is not touched.
   - Fails for a wish that cannot be met, naming the conflict and the nearest stack that works, for
     accelerators that are not the expected ones, and for a preflight condition that does not hold.
+  - A stack that has no hash lock is returned, with a failed outcome that names the command for one.
 options:
   facts:
     description: The C(torchnode.facts) of M(accelerator_facts).
@@ -32,6 +33,10 @@ options:
     description: The package sources by variable name; one with credentials in it is refused.
     type: dict
     default: {}
+  locks_folder:
+    description: A folder on the controller with locks of your own, beside those of the project.
+    type: path
+    default: ''
 attributes:
   action:
     support: full
@@ -52,7 +57,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 torchnode:
-  description: The resolve stage's C(stack), C(plan), C(groups), C(interpreter) and C(outcomes).
+  description:
+    - The resolve stage's C(stack), C(plan), C(groups), C(interpreter), C(lock_file) (on the
+      controller) and C(outcomes).
   returned: always
   type: dict
 """

@@ -4,10 +4,12 @@
     python tools/lock.py shipped                     every lock that ships with the project
     python tools/lock.py check                       exit 1 if a lock is stale
     python tools/lock.py one --torch 2.13.0 --tag cu126 --python 3.12 [--machine x86_64]
-                             [--extra none|vision|audio] [--index URL] [--find-links DIR]
+                             [--backend npu|tpu] [--extra none|vision|audio] [--index URL]
+                             [--find-links DIR] [--output DIR]
 
-PyPI's own builds get one universal lock (every machine and Python of the release); a build with a
-tag is locked for one machine and Python, against the index that serves it. Credentials for the
+PyPI's own builds (--tag pypi) get one universal lock, for every machine and Python of the release;
+a build with a tag is locked for one machine and Python, against the index that serves it. A
+backend that a plugin brings is named, and the plugin is locked with torch. Credentials for the
 index come from the environment or netrc.
 """
 
@@ -49,6 +51,7 @@ COMPILE = [
 
 #: The tagged build that ships with a lock: its wheel's hash is known for this Python only.
 SHIPPED_TAGGED = {"torch": "2.13.0", "tag": "cpu", "machine": "x86_64", "python": "3.11"}
+SHIPPED_BACKENDS = ("", "npu")
 
 
 def main() -> int:
@@ -63,6 +66,7 @@ def main() -> int:
     one.add_argument("--tag", required=True)
     one.add_argument("--python", required=True)
     one.add_argument("--machine", default="x86_64", choices=["x86_64", "aarch64"])
+    one.add_argument("--backend", default="", help="of a plugin: npu or tpu")
     one.add_argument("--extra", default="none", choices=["none", "vision", "audio"])
     one.add_argument("--index", default="", help=f"default: {TORCH_INDEX}/<tag>")
     one.add_argument("--find-links", default="")
@@ -73,7 +77,10 @@ def main() -> int:
         return check()
     if given.command == "shipped":
         return shipped()
-    tagged(given, given.packages, given.output)
+    if given.tag == "pypi":
+        pypi(build_rows(given), given.extra, given.packages, given.output)
+    else:
+        tagged(given, given.packages, given.output)
     return 0
 
 
@@ -85,73 +92,112 @@ def check() -> int:
 
 
 def shipped() -> int:
-    for version in sorted(
-        {row.version for row in TORCH_BUILDS if row.source == "pypi"}, key=version_key
-    ):
-        if version not in PREFERRED_TORCH and version_key(version) < version_key(
-            PREFERRED_TORCH[0]
-        ):
+    """Every build of PyPI that the resolver may choose by itself, and all with a plugin."""
+    packages = controller.LOCKS / "packages.in"
+    newest = version_key(PREFERRED_TORCH[0])
+    for rows in groups():
+        version, plugin = rows[0].version, rows[0].plugin
+        if not plugin and version not in PREFERRED_TORCH and version_key(version) < newest:
             continue
-        rows = [row for row in TORCH_BUILDS if row.version == version and row.source == "pypi"]
-        extras = ["none"] + [e for e in ("vision", "audio") if getattr(rows[0], "torch" + e)]
-        for extra in extras:
-            pypi(version, extra, rows)
-    given = argparse.Namespace(**SHIPPED_TAGGED, extra="none", index="", find_links="")
-    tagged(given, controller.LOCKS / "packages.in", controller.LOCKS)
+        for extra in ("none", "vision", "audio"):
+            if extra == "none" or getattr(rows[0], "torch" + extra):
+                pypi(rows, extra, packages, controller.LOCKS)
+    for backend in SHIPPED_BACKENDS:
+        given = argparse.Namespace(
+            **SHIPPED_TAGGED, backend=backend, extra="none", index="", find_links=""
+        )
+        tagged(given, packages, controller.LOCKS)
     return 0
 
 
-def pypi(version: str, extra: str, rows: list[TorchWheel]) -> None:
+def groups() -> list[list[TorchWheel]]:
+    """PyPI's builds by release and plugin, oldest first: one lock serves all of a group."""
+    found: dict[tuple[str, str], list[TorchWheel]] = {}
+    for row in TORCH_BUILDS:
+        if row.source == "pypi":
+            found.setdefault((row.version, plugin_of(row)), []).append(row)
+    return [found[key] for key in sorted(found, key=lambda key: (version_key(key[0]), key[1]))]
+
+
+def plugin_of(row: TorchWheel | None) -> str:
+    return row.plugin.requirement if row and row.plugin else ""
+
+
+def build_rows(given: argparse.Namespace) -> list[TorchWheel]:
+    """The group of PyPI's builds of --torch, with the plugin of --backend where it is one."""
+    for rows in groups():
+        backend = rows[0].backend if rows[0].plugin else ""
+        if (rows[0].version, backend) == (given.torch, given.backend):
+            return rows
+    raise SystemExit(
+        f"--torch {given.torch} --backend '{given.backend}': PyPI has no such build that "
+        "data/torch_builds.py knows; choose one of its rows"
+    )
+
+
+def pypi(rows: list[TorchWheel], extra: str, packages: Path, output: Path) -> None:
     pythons = [p for p in rows[0].pythons if version_key(p) >= version_key(OLDEST_PYTHON)]
     lock_for = {
-        "torch": version,
+        "torch": rows[0].version,
         "source": "pypi",
+        "plugin": plugin_of(rows[0]),
         "extra": extra,
         "machines": " ".join(sorted({row.machine for row in rows})),
         "pythons": " ".join(pythons),
     }
-    suffix = "" if extra == "none" else "-" + extra
+    check_extra(rows[0], rows[0].version, extra)
     arguments = ["--universal", "--python-version", pythons[0], "--no-config"]
-    path, packages = (
-        controller.LOCKS / f"torch-{version}-pypi{suffix}.txt",
-        controller.LOCKS / "packages.in",
-    )
-    write(path, lock_for, rows[0], packages, arguments, clean_environment())
+    write(output, lock_for, packages, arguments, clean_environment())
+
+
+def check_extra(row: TorchWheel | None, torch: str, extra: str) -> None:
+    if extra != "none" and not getattr(row, "torch" + extra, ""):
+        raise SystemExit(
+            f"--extra {extra}: no torch{extra} is known for torch {torch}; choose a build of "
+            "data/torch_builds.py that has one"
+        )
 
 
 def tagged(given: argparse.Namespace, packages: Path, output: Path) -> None:
-    row = next((r for r in TORCH_BUILDS if (r.version, r.tag) == (given.torch, given.tag)), None)
-    if given.extra != "none" and not getattr(row, "torch" + given.extra, ""):
-        raise SystemExit(
-            f"--extra {given.extra}: no torch{given.extra} is known for torch "
-            f"{given.torch}+{given.tag}; choose a build of data/compatibility.py that has one"
-        )
+    row = tagged_row(given)
+    check_extra(row, f"{given.torch}+{given.tag}", given.extra)
     lock_for = {
         "torch": f"{given.torch}+{given.tag}",
         "source": "index",
+        "plugin": plugin_of(row),
         "extra": given.extra,
         "machines": given.machine,
         "pythons": given.python,
     }
-    suffix = "" if given.extra == "none" else "-" + given.extra
-    minor = given.python.replace(".", "")
     links = (
         given.find_links or os.environ.get("UV_FIND_LINKS") or os.environ.get("PIP_FIND_LINKS", "")
     )
     index = given.index or ("" if holds(links, lock_for["torch"]) else f"{TORCH_INDEX}/{given.tag}")
-    arguments = [
-        "--python-version",
-        given.python,
-        "--python-platform",
-        f"{given.machine}-manylinux_2_28",
-    ]
+    platform = f"{given.machine}-manylinux_2_28"
+    arguments = ["--python-version", given.python, "--python-platform", platform, "--no-config"]
     environment = clean_environment()
     if index:
         environment["UV_INDEX"] = index
     if links:
         environment["UV_FIND_LINKS"] = ",".join(folders(links))
-    name = f"torch-{given.torch}+{given.tag}-py{minor}-{given.machine}{suffix}.txt"
-    write(output / name, lock_for, row, packages, [*arguments, "--no-config"], environment)
+    write(output, lock_for, packages, arguments, environment)
+
+
+def tagged_row(given: argparse.Namespace) -> TorchWheel | None:
+    """The build's row; None for one that no row knows, which only a wish can choose."""
+    for row in TORCH_BUILDS:
+        backend = row.backend if row.plugin else ""
+        if (row.version, row.tag, row.machine, backend) == (
+            given.torch, given.tag, given.machine, given.backend,
+        ):  # fmt: skip
+            return row
+    if given.backend:
+        raise SystemExit(
+            f"--backend {given.backend}: no plugin for it is known with torch {given.torch}+"
+            f"{given.tag} on {given.machine}; choose a row of data/torch_builds.py that has one "
+            "(leave --backend out where torch itself brings the backend, as for rocm and xpu)"
+        )
+    return None
 
 
 def folders(links: str) -> list[str]:
@@ -175,18 +221,17 @@ def clean_environment() -> dict[str, str]:
 
 
 def write(
-    path: Path,
+    output: Path,
     lock_for: dict[str, str],
-    row: TorchWheel | None,
     packages: Path,
     arguments: list[str],
     environment: dict[str, str],
 ) -> None:
+    """Resolve and write one lock. An empty plugin is no field, so that old locks stay fresh."""
+    lock_for = {key: value for key, value in lock_for.items() if value}
     text = packages.read_text(encoding="utf-8")
-    vision, audio = getattr(row, "torchvision", ""), getattr(row, "torchaudio", "")
-    requirements = locks.lock_requirements(
-        lock_for["torch"], lock_for["source"], vision, audio, lock_for["extra"]
-    )
+    requirements = controller.requirements_of(lock_for)
+    path = output / locks.file_name(lock_for)
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     if uv is None:
         raise SystemExit(

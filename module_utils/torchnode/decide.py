@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 import yaml
 
-from . import controller, settings
+from . import controller, settings, supplied_wheel
 from .expectation import expectation
 from .locks import Lock
 from .model import Facts, Stack, Step
 from .outcome import Outcome, Result, Stage, worst
 from .plan import plan, preflight
-from .policy import Conflict, Policy, read_expect, unknown_variables
+from .policy import Conflict, Mistake, Policy, read_expect, unknown_variables
 from .records import burn_in_record_outcome, identity
 from .stack import resolve
 
@@ -52,7 +53,7 @@ class Decision:
             ) if outcome else ""  # fmt: skip
         steps = ", ".join("%s %s" % (step.action, step.component) for step in self.steps)
         torch = self.stack.torch if self.stack else None
-        name = "torch %s+%s" % (torch.version, torch.tag) if torch else "the adopted environment"
+        name = "torch " + torch.label if torch else "the adopted environment"
         return "%s; %s" % (name, steps or "nothing to change")
 
 
@@ -87,7 +88,7 @@ def decide(
         outcomes.append(_conflict_outcome(conflict))
         return Decision(None, (), tuple(outcomes))
     outcomes.append(_resolved_outcome(stack))
-    steps = plan(facts, stack)
+    steps = plan(facts, stack, int(stated.get("torchnode_keep_stacks", 2)))
     outcomes += _unapplied(steps, requested)
     outcomes += preflight(facts, stack, steps, allow_busy)
     if Stage.VERIFY.value in requested and Stage.BURN_IN.value not in requested:
@@ -96,19 +97,28 @@ def decide(
     return Decision(stack, steps, tuple(outcomes))
 
 
-def known_variables(roles: Path) -> List[str]:
-    """Every variable that a role's argument_specs declares."""
+def refused(conflict: Conflict) -> Decision:
+    """The decision where nothing could be decided."""
+    return Decision(None, (), (_conflict_outcome(conflict),))
+
+
+@functools.cache
+def known_variables(roles: Path) -> Tuple[str, ...]:
+    """Every variable that a role's argument_specs declares.
+
+    Read once: workers are forked from the process whose callback has asked already.
+    """
     names: List[str] = []
     for file in sorted(roles.glob("*/meta/argument_specs.yml")):
         specs = yaml.safe_load(file.read_text(encoding="utf-8"))["argument_specs"]
         names += [name for entry in specs.values() for name in entry.get("options", {})]
-    return names
+    return tuple(names)
 
 
 def _refuse_unknown(variables: Iterable[str], known: Iterable[str]) -> None:
     unknown = unknown_variables(variables, known)
     if unknown:
-        raise Conflict(
+        raise Mistake(
             "inventory", "; ".join(unknown), "only variables of docs/variables.md",
             "Correct the name: a misspelt variable would silently do nothing.",
         )  # fmt: skip
@@ -139,20 +149,21 @@ def _policy(wishes: Mapping[str, Any]) -> Policy:
 
 
 def _with_packages(stack: Stack, facts: Facts, locks: Sequence[Lock]) -> Stack:
-    if stack.adopted:
+    if stack.adopted or not stack.lock:
         return stack
     lock = next(lock for lock in locks if lock.name == stack.lock)
     if not controller.is_fresh(lock):
-        raise Conflict(
-            "locks/" + stack.lock, "a lock that was made from other inputs than today's",
+        raise Mistake(
+            str(controller.lock_path(lock)), "a lock that was made from other inputs than today's",
             "a fresh one (its header's digest is that of locks/packages.in and the torch build)",
             "Remake it with `make locks` (or `make lock TAG=...`).",
         )  # fmt: skip
     system = facts.system
     packages = controller.lock_packages(
-        controller.lock_text(stack.lock), stack.python_version, system.system, system.machine
+        controller.lock_text(lock), stack.python_version, system.system, system.machine
     )
-    return replace(stack, packages=packages)
+    supplied = [supplied_wheel.package(stack.supplied)] if stack.supplied else []
+    return replace(stack, packages=tuple(sorted([*packages, *supplied])))
 
 
 def _conflict_outcome(conflict: Conflict) -> Outcome:
@@ -161,19 +172,17 @@ def _conflict_outcome(conflict: Conflict) -> Outcome:
         "resolve.stack", "resolve", Result.FAIL,
         observed="%s: %s" % (conflict.argument, conflict.found),
         expected=conflict.expected,
-        cause="No stack satisfies the inventory on this machine.",
+        cause=conflict.cause,
         remedy=nearest + conflict.remedy,
     )  # fmt: skip
 
 
 def _resolved_outcome(stack: Stack) -> Outcome:
-    torch = (
-        "torch %s+%s" % (stack.torch.version, stack.torch.tag)
-        if stack.torch
-        else "adopted " + stack.python
-    )
+    torch = stack.torch
+    plugin = " with " + torch.plugin.replace("==", " ") if torch and torch.plugin else ""
+    named = "torch %s%s" % (torch.label, plugin) if torch else "adopted " + stack.python
     return Outcome(
         "resolve.stack", "resolve", Result.PASS,
-        observed=torch, expected="a stack that fits every row",
+        observed=named, expected="a stack that fits every row",
         required=False,
     )  # fmt: skip

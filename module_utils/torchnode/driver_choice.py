@@ -24,8 +24,9 @@ def unknown_part(device: Accelerator) -> Conflict:
     """The refusal of a GPU that no table knows."""
     return Conflict(
         "accelerator " + (device.bus or str(device.index)), device.pci_id or device.model,
-        "a GPU whose architecture is known from its PCI id or from NVML, of a known generation",
-        "Add a row for it to data/nvidia_parts.py, or install its driver so that NVML names it.",
+        "a device whose architecture is known from its PCI id or from its driver",
+        "Add a row for it to data/%s_parts.py, or install its driver so that it can be asked."
+        % device.vendor,
     )  # fmt: skip
 
 
@@ -34,39 +35,73 @@ def cuda_driver(facts: Facts) -> Optional[Driver]:
     return next((d for d in facts.drivers if d.vendor == "nvidia"), None)
 
 
-def driver_version(facts: Facts, policy: Policy) -> Tuple[str, str]:
-    """The driver that torch will meet: the loaded one, else the branch that will be installed.
+def present_version(facts: Facts) -> Optional[str]:
+    """The driver that torch meets now: the loaded module's, under WSL2 what Windows lends."""
+    driver = cuda_driver(facts)
+    if driver is None:
+        return None
+    return driver.loaded or ((driver.nvml or driver.userspace) if facts.system.wsl2 else None)
 
-    A branch that the operator names, and that is not the loaded one's, is a wish to move there.
+
+def driver_version(facts: Facts, policy: Policy) -> Tuple[str, str]:
+    """The driver that torch will meet: the present one, else the branch that will be installed.
+
+    A branch that the operator names, and that is not the present one's, is a wish to move there.
+    A present driver that is older than a GPU's generation cannot stay.
     """
-    driver, branch = cuda_driver(facts), policy.driver_branch or tables.DEFAULT_DRIVER_BRANCH
-    wishes_move = policy.driver_branch and driver and driver.loaded and (
-        driver.loaded.split(".")[0] != branch
-    )  # fmt: skip
-    if driver and driver.loaded and not wishes_move:
-        return driver.loaded, "loaded on the node"
+    present = present_version(facts)
+    if present and facts.system.wsl2:
+        return present, "lent by Windows"
+    first = first_branch([a for a in facts.accelerators if a.backend == "cuda"])
+    default = max(tables.DEFAULT_DRIVER_BRANCH, first, key=lambda branch: int(branch or 0))
+    branch = policy.driver_branch or default
+    stays = not policy.driver_branch or (present and branch == str(_branch(present)))
+    if present and stays and _branch(present) >= int(first or 0):
+        return present, "loaded on the node"
     # Branches are long-lived: their current release is past every floor inside the branch.
     return branch + ".999", "branch %s, to be installed" % branch
 
 
+def first_branch(devices: Sequence[Accelerator]) -> str:
+    """The first branch that knows every one of these GPUs, '' where no row says."""
+    firsts = [_chip_first_branch(device) for device in devices]
+    return max((first for first in firsts if first), key=int, default="")
+
+
+def _chip_first_branch(device: Accelerator) -> str:
+    number = int((device.pci_id or ":0").partition(":")[2], 16)
+    chip = next((c for c in CHIPS if c.first_id <= number <= c.last_id), None)
+    return str(getattr(chip, "first_branch", "") or "")
+
+
+def _branch(version: str) -> int:
+    return int(version.split(".")[0])
+
+
 def check_branch(facts: Facts, policy: Policy, devices: Sequence[Accelerator]) -> None:
-    """Raises Conflict for a wished branch that nobody makes, or that dropped one of the GPUs."""
-    wished, driver = policy.driver_branch, cuda_driver(facts)
-    known = [branch.branch for branch in tables.DRIVER_BRANCHES]
-    loaded = (driver.loaded or "").split(".")[0] if driver else ""
-    if not wished or wished == loaded:
+    """Raises Conflict for a wished branch that nobody makes, or that does not serve every GPU."""
+    wished, present = policy.driver_branch, present_version(facts) or ""
+    first = first_branch(devices)
+    loaded = present.split(".")[0]
+    if not wished or (wished == loaded and int(loaded) >= int(first or 0)):
         return
     last = [rule for rule in _flavour_rules(devices) if rule.last_branch]
-    usable = [b for b in known if all(int(b) <= int(rule.last_branch) for rule in last)]
+    usable = [
+        branch.branch
+        for branch in tables.DRIVER_BRANCHES
+        if all(int(branch.branch) <= int(rule.last_branch) for rule in last)
+        and int(branch.branch) >= int(first or 0)
+    ]
     if wished not in usable:
-        names = " and ".join(rule.generation for rule in last)
+        narrowed = len(usable) < len(tables.DRIVER_BRANCHES)
+        generations = " and ".join(sorted({generation_of(device) for device in devices}))
         raise Conflict(
             "torchnode_driver_branch", "'%s'" % wished,
             "one of %s%s"
-            % (", ".join(usable), ", the branches that still serve " + names if last else ""),
+            % (", ".join(usable), ", the branches that serve " + generations if narrowed else ""),
             "Choose one of these, or leave it empty for the branch that is loaded, else %s."
             % tables.DEFAULT_DRIVER_BRANCH,
-            "branch " + (loaded or tables.DEFAULT_DRIVER_BRANCH),
+            "branch " + (loaded if loaded in usable else tables.DEFAULT_DRIVER_BRANCH),
         )  # fmt: skip
 
 
@@ -117,6 +152,8 @@ def choose_driver(facts: Facts, policy: Policy, row: tables.TorchWheel) -> Drive
     """Branch, flavour and floor for a node whose torch build is chosen."""
     devices = [a for a in facts.accelerators if a.backend == "cuda"]
     version, _origin = driver_version(facts, policy)
+    if facts.system.wsl2:  # Windows' driver: no kernel modules on this side, so no flavour
+        return DriverChoice("nvidia", version.split(".")[0], "", driver_floor(row))
     flavour = flavour_of(devices, policy)[0]
     driver = cuda_driver(facts)
     if policy.driver_flavour == "auto" and driver and driver.flavour:

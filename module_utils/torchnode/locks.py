@@ -5,6 +5,7 @@ A lock is a requirements file with hashes. Its header says what it was made from
     # torchnode-lock: 1
     # torch: 2.13.0+cpu
     # source: index
+    # plugin: torch-npu==2.13.0       (only where a plugin brings the backend)
     # extra: none
     # machines: x86_64
     # pythons: 3.11
@@ -21,12 +22,17 @@ from dataclasses import dataclass
 from typing import Dict, List, Mapping, Tuple
 
 FORMAT = "1"
+_FIELDS = ("torch", "source", "extra", "machines", "pythons")
 _HEADER = re.compile(r"^# ([a-z-]+): (.*)$")
 
 
 @dataclass(frozen=True)
 class Lock:
-    """One lock file: ``extra`` is 'none', 'vision' or 'audio'; ``digest`` is the file's SHA-256."""
+    """One lock file: ``extra`` is 'none', 'vision' or 'audio'; ``digest`` is the file's SHA-256.
+
+    ``plugin`` is the requirement of the plugin in it, '' for none. ``folder`` is where the file
+    lies, '' for the project's own locks.
+    """
 
     name: str
     torch: str
@@ -36,6 +42,8 @@ class Lock:
     pythons: Tuple[str, ...]
     inputs: str
     digest: str
+    plugin: str = ""
+    folder: str = ""
 
 
 def inputs_text(packages: str, requirements: Tuple[str, ...], lock_for: Mapping[str, str]) -> str:
@@ -53,12 +61,17 @@ def inputs_digest(packages: str, requirements: Tuple[str, ...], lock_for: Mappin
 
 
 def lock_requirements(
-    torch: str, source: str, torchvision: str, torchaudio: str, extra: str
+    torch: str,
+    source: str,
+    torchvision: str,
+    torchaudio: str,
+    extra: str,
+    plugin: Tuple[str, ...] = (),
 ) -> Tuple[str, ...]:
     """The requirements that a lock adds to the common packages.
 
     PyPI's wheels are asked for by their public version; an index of one tag by ``+tag``, so that
-    no other build can satisfy it.
+    no other build can satisfy it. ``plugin`` are a plugin's requirements, its own first.
     """
     tag = torch.partition("+")[2] if source == "index" else ""
     suffix = "+" + tag if tag else ""
@@ -67,20 +80,31 @@ def lock_requirements(
         lines.append("torchvision==%s%s" % (torchvision, suffix))
     if extra == "audio":
         lines.append("torchaudio==%s%s" % (torchaudio, suffix))
-    return tuple(lines)
+    return (*lines, *plugin)
+
+
+def file_name(lock_for: Mapping[str, str]) -> str:
+    """What a lock for ``lock_for`` is called: one name for one stack.
+
+    A lock of PyPI's builds serves every machine and Python; one of an index serves those it names.
+    """
+    parts = ["torch", lock_for["torch"]]
+    parts += [] if lock_for["source"] == "index" else [lock_for["source"]]
+    parts += [lock_for["plugin"].replace("==", "-")] if lock_for.get("plugin") else []
+    if lock_for["source"] == "index":
+        parts += ["py" + lock_for["pythons"].replace(".", ""), lock_for["machines"]]
+    parts += [] if lock_for["extra"] == "none" else [lock_for["extra"]]
+    return "-".join(parts) + ".txt"
 
 
 def header(lock_for: Mapping[str, str], digest: str) -> str:
-    """The header of a lock file for ``lock_for`` (torch, source, extra, machines, pythons)."""
-    lines = ["# torchnode-lock: " + FORMAT]
-    lines += [
-        "# %s: %s" % (key, lock_for[key])
-        for key in ("torch", "source", "extra", "machines", "pythons")
-    ]
+    """The header of a lock file for ``lock_for``: its fields, and ``plugin`` where it has one."""
+    keys = [*_FIELDS[:2], *(["plugin"] if lock_for.get("plugin") else []), *_FIELDS[2:]]
+    lines = ["# torchnode-lock: " + FORMAT, *("# %s: %s" % (key, lock_for[key]) for key in keys)]
     return "\n".join([*lines, "# inputs: " + digest]) + "\n"
 
 
-def parse(name: str, text: str) -> Lock:
+def parse(name: str, text: str, folder: str = "") -> Lock:
     """Read a lock. Raises ValueError naming the file for a missing field or another format."""
     fields: Dict[str, str] = {}
     for line in text.splitlines():
@@ -88,13 +112,12 @@ def parse(name: str, text: str) -> Lock:
         if not match:
             break
         fields[match.group(1)] = match.group(2)
-    missing = [
-        k for k in ("torch", "source", "extra", "machines", "pythons", "inputs") if k not in fields
-    ]
+    missing = [key for key in (*_FIELDS, "inputs") if key not in fields]
     if fields.get("torchnode-lock") != FORMAT or missing:
         raise ValueError(
-            "locks/%s: found a header without %s; expected a lock of format %s: remake it with "
-            "`make lock`" % (name, ", ".join(missing) or "torchnode-lock: " + FORMAT, FORMAT)
+            "%s/%s: found a header without %s; expected a lock of format %s: remake it with "
+            "`make lock`"
+            % (folder or "locks", name, ", ".join(missing) or "torchnode-lock: " + FORMAT, FORMAT)
         )
     return Lock(
         name=name,
@@ -105,6 +128,8 @@ def parse(name: str, text: str) -> Lock:
         pythons=tuple(fields["pythons"].split()),
         inputs=fields["inputs"],
         digest=hashlib.sha256(text.encode()).hexdigest(),
+        plugin=fields.get("plugin", ""),
+        folder=folder,
     )
 
 

@@ -153,10 +153,12 @@ class Facts:
     cudnn: Tuple[SoftwareItem, ...] = ()
     holds: Tuple[str, ...] = ()
     stack: Optional[InstalledStack] = None
-    stacks: Tuple[str, ...] = ()  # digests that are complete under the prefix
+    stacks: Tuple[str, ...] = ()  # folders of complete stacks under the prefix, newest first
     processes: Tuple[Process, ...] = ()
     disk_free_bytes: Optional[int] = None
     record: Optional[dict] = None  # type: ignore[type-arg]  # the last run's record, as JSON holds it
+    unfinished: Tuple[str, ...] = ()  # folders of stacks that were never finished
+    python_problem: str = ""  # why the interpreter to adopt does not run; '' where none is named
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ class TorchBuild:
 
     PyPI's files carry no local version in their metadata, so ``requirement`` differs by source.
     ``plugin`` is the pinned package beside torch that brings the backend ('torch-npu==2.14.0'),
-    '' where torch itself does.
+    '' where torch itself does. ``tag`` is '' in the builds for macOS, which have no local version.
     """
 
     version: str
@@ -182,6 +184,21 @@ class TorchBuild:
     source: str
     requirement: str
     plugin: str = ""
+
+    @property
+    def label(self) -> str:
+        """The version as torch/version.py spells it."""
+        return "%s+%s" % (self.version, self.tag) if self.tag else self.version
+
+
+@dataclass(frozen=True)
+class SuppliedWheel:
+    """A wheel that the operator supplies: ``requirement`` pins it, ``location`` is a path on the
+    node or a URL, ``sha256`` is what the file must hash to."""
+
+    requirement: str
+    location: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -198,7 +215,8 @@ class DriverChoice:
 class Stack:
     """What the resolver decided for one node, each choice with its reason.
 
-    ``adopted`` stacks belong to the operator: nothing is installed and ``lock`` is empty.
+    ``adopted`` stacks belong to the operator: nothing is installed and ``lock`` is empty. A stack
+    that is not adopted and has no ``lock`` cannot be installed: preflight refuses it.
     """
 
     backend: str
@@ -217,6 +235,7 @@ class Stack:
     packages: Tuple[Tuple[str, str], ...] = ()
     adopted: bool = False
     reasons: Tuple[Reason, ...] = ()
+    supplied: Optional[SuppliedWheel] = None  # installed beside the lock's packages
 
     @property
     def interpreter(self) -> str:
@@ -236,6 +255,7 @@ class Step:
     disruptive: bool = False
     reboot: bool = False
     operator: bool = False  # torchnode has no role for it here: the operator has to act
+    removes: Tuple[str, ...] = ()  # folders that go with it
 
 
 def as_data(record: Any) -> Any:
@@ -268,7 +288,8 @@ def _build(kind: Any, data: Any) -> Any:
         hints = typing.get_type_hints(kind)
         unknown = sorted(set(data) - set(hints))
         if unknown:
-            raise TypeError("%s has no field %s" % (kind.__name__, ", ".join(unknown)))  # type: ignore[union-attr]
+            name = getattr(kind, "__name__", kind)
+            raise TypeError("%s has no field %s" % (name, ", ".join(unknown)))
         fields = {name: _build(hints[name], value) for name, value in data.items()}
         return typing.cast(Any, kind)(**fields)
     return data

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
 
 from .data.compatibility import version_key
+from .data.vendor_drivers import VENDOR_DRIVERS
+from .driver_choice import cuda_driver, first_branch, present_version
 from .model import Driver, DriverChoice, Facts, Stack, Step
 from .outcome import Outcome, Result
+from .retention import superseded
 
 GIB = 1 << 30
 
@@ -16,17 +20,32 @@ GIB = 1 << 30
 DISK_NEEDED_BYTES = {"cpu": 3 * GIB, "cuda": 12 * GIB}
 
 
-def plan(facts: Facts, stack: Stack) -> Tuple[Step, ...]:
-    """The steps that take the node from ``facts`` to ``stack``, in the order to make them."""
-    steps = [_driver_step(facts, stack), _python_step(facts, stack)]
+def plan(facts: Facts, stack: Stack, keep: int = 2) -> Tuple[Step, ...]:
+    """The steps that take the node from ``facts`` to ``stack``, in the order to make them.
+
+    ``keep`` complete stacks stay on the node, the new one included.
+    """
+    python = _python_step(facts, stack)
+    python = replace(python, removes=_removed(facts, stack, keep)) if python else None
+    steps = [_driver_step(facts, stack), *_vendor_steps(facts, stack), python]
     return tuple(step for step in steps if step is not None)
+
+
+def _removed(facts: Facts, stack: Stack, keep: int) -> Tuple[str, ...]:
+    """The folders that go when ``stack`` is current. One of its digest is taken as it stands."""
+    before = facts.stack
+    damaged = [before.path] if before and before.damage else []
+    name = "%s/stacks/%s." % (facts.prefix, stack.digest)
+    there = [path for path in facts.stacks if path.startswith(name) and path not in damaged]
+    new = there[0] if there else ""
+    return tuple(superseded(facts.stacks, facts.unfinished, damaged, new, keep))
 
 
 def _driver_step(facts: Facts, stack: Stack) -> Optional[Step]:
     choice = stack.driver
-    if choice is None:
+    if choice is None or facts.system.wsl2:  # under WSL2 only Windows may install a driver
         return None
-    driver = next((d for d in facts.drivers if d.vendor == choice.vendor), None)
+    driver = cuda_driver(facts)
     problem = driver_problem(facts, driver, choice)
     if not problem:
         return None
@@ -52,6 +71,11 @@ def driver_problem(facts: Facts, driver: Optional[Driver], choice: DriverChoice)
         return "no NVIDIA driver is installed"
     if not driver.loaded:
         return "the driver's kernel module is not loaded"
+    first = first_branch([a for a in facts.accelerators if a.backend == "cuda"])
+    if int(driver.loaded.split(".")[0]) < int(first or 0):
+        return "branch %s is the first that knows these GPUs, and %s is loaded" % (
+            first, driver.loaded,
+        )  # fmt: skip
     if version_key(driver.loaded) < version_key(choice.minimum):
         return "the loaded driver %s is older than %s" % (driver.loaded, choice.minimum)
     if driver.loaded.split(".")[0] != choice.branch:
@@ -63,12 +87,34 @@ def driver_problem(facts: Facts, driver: Optional[Driver], choice: DriverChoice)
     return ""
 
 
+def _vendor_steps(facts: Facts, stack: Stack) -> List[Step]:
+    """What a vendor other than NVIDIA has to have on the node, and is not there."""
+    need = VENDOR_DRIVERS.get(stack.backend)
+    if need is None:
+        return []
+    driver = next((d for d in facts.drivers if d.vendor == need.vendor), None)
+    steps = []
+    if driver is None or not (driver.loaded or driver.device_nodes):
+        installed = (driver.on_disk or driver.userspace) if driver else None
+        steps.append(Step(
+            need.component, "install", installed or "none", need.what,
+            "no driver of %s serves its devices" % need.vendor, operator=True,
+        ))  # fmt: skip
+    if need.toolkit and need.toolkit not in [item.name for item in facts.toolkits]:
+        steps.append(Step(
+            need.toolkit, "install", "none", "the %s toolkit" % need.toolkit.upper(),
+            "torch's plugin for the %s backend is built on it" % stack.backend, operator=True,
+        ))  # fmt: skip
+    return steps
+
+
 def _python_step(facts: Facts, stack: Stack) -> Optional[Step]:
     if stack.adopted or stack.torch is None:
         return None
     current = facts.stack
-    after = "torch %s+%s, Python %s, stack %s" % (
-        stack.torch.version, stack.torch.tag, stack.python_version, stack.digest,
+    plugin = ", " + stack.torch.plugin.replace("==", " ") if stack.torch.plugin else ""
+    after = "torch %s%s, Python %s, stack %s" % (
+        stack.torch.label, plugin, stack.python_version, stack.digest or "without a lock",
     )  # fmt: skip
     if current is None:
         return Step("python_stack", "install", "none", after, "no stack is installed")
@@ -86,23 +132,72 @@ def _python_step(facts: Facts, stack: Stack) -> Optional[Step]:
 
 def preflight(facts: Facts, stack: Stack, steps: Sequence[Step], allow_busy: bool) -> List[Outcome]:
     """What must hold before the first change; nothing to change needs nothing."""
+    windows = _windows_outcomes(facts, stack)
     if not steps:
-        return []
-    outcomes = [_operator_outcome(step) for step in steps if step.operator]
+        return windows
+    outcomes = windows + [_operator_outcome(step, stack) for step in steps if step.operator]
+    outcomes += _lock_outcomes(stack, steps)
     outcomes.append(_disk_outcome(facts, stack))
     if any(step.disruptive for step in steps):
         outcomes.append(_busy_outcome(facts, allow_busy))
     return outcomes
 
 
-def _operator_outcome(step: Step) -> Outcome:
+def _operator_outcome(step: Step, stack: Stack) -> Outcome:
     return Outcome(
         "preflight.%s" % step.component, "resolve", Result.FAIL,
-        observed=step.before, expected=step.after, cause=step.why,
-        remedy="Install or repair the NVIDIA driver (%s) with the distribution's or NVIDIA's "
-        "packages, reboot if its module cannot be loaded, and run site.yml again: this version of "
-        "torchnode does not install drivers." % step.after,
+        observed=step.before, expected=step.after, cause=_sentence(step.why),
+        remedy=_operator_remedy(step, stack)
+        + " Then run site.yml again: this version of torchnode does not install it.",
     )  # fmt: skip
+
+
+def _operator_remedy(step: Step, stack: Stack) -> str:
+    need = VENDOR_DRIVERS.get(stack.backend)
+    if need is not None:
+        return need.toolkit_remedy if step.component == need.toolkit else need.remedy
+    return (
+        "Install or repair the NVIDIA driver (%s) with the distribution's or NVIDIA's packages, "
+        "and reboot if its module cannot be loaded." % step.after
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def _lock_outcomes(stack: Stack, steps: Sequence[Step]) -> List[Outcome]:
+    """No lock, no install: what is not hash-locked is planned and shown, and never fetched."""
+    if not any(step.component == "python_stack" for step in steps) or stack.torch is None:
+        return []
+    expected = "a hash lock for torch %s with Python %s" % (
+        stack.torch.label, ".".join(stack.python_version.split(".")[:2]),
+    )  # fmt: skip
+    if stack.lock:
+        return [Outcome("preflight.lock", "resolve", Result.PASS, stack.lock, expected)]
+    why = next(reason.why for reason in stack.reasons if reason.choice == "lock")
+    return [Outcome(
+        "preflight.lock", "resolve", Result.FAIL, "none", expected,
+        cause="No lock, no install: nothing says which files this stack may consist of.",
+        remedy="On a machine that reaches the index of this build: %s. INDEX=<url> names your own "
+        "index. Locks outside the project belong into torchnode_locks_folder." % why,
+    )]  # fmt: skip
+
+
+def _windows_outcomes(facts: Facts, stack: Stack) -> List[Outcome]:
+    """Under WSL2 the driver is Windows': it has to be there, and is never installed from here."""
+    if stack.driver is None or not facts.system.wsl2:
+        return []
+    expected = "NVIDIA's driver for Windows, at least %s" % stack.driver.minimum
+    present = present_version(facts)
+    if present is None:
+        return [Outcome(
+            "preflight.windows_driver", "resolve", Result.FAIL, "none seen", expected,
+            cause="Under WSL2 the GPU is served by the driver of Windows, and none answers here.",
+            remedy="Install or update the NVIDIA driver in Windows, then run `wsl --shutdown` "
+            "there. Never install a Linux driver inside WSL2.",
+        )]  # fmt: skip
+    return [Outcome("preflight.windows_driver", "resolve", Result.PASS, present, expected)]
 
 
 def _disk_outcome(facts: Facts, stack: Stack) -> Outcome:

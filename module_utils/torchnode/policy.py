@@ -35,6 +35,8 @@ class Policy:
     python_version: str = ""
     driver_branch: str = ""
     driver_flavour: str = "auto"
+    mlu_wheel: str = ""
+    mlu_wheel_sha256: str = ""
     expect: Optional[Expect] = None
 
 
@@ -44,21 +46,31 @@ class Conflict(Exception):
     ``nearest`` describes the closest stack that would work, or is empty where there is none.
     """
 
+    CAUSE = "No stack satisfies the inventory on this machine."
+
     def __init__(
-        self, argument: str, found: str, expected: str, remedy: str, nearest: str = ""
-    ) -> None:
+        self, argument: str, found: str, expected: str, remedy: str, nearest: str = "",
+        cause: str = "",
+    ) -> None:  # fmt: skip
         super().__init__(argument, found, expected, remedy, nearest)
         self.argument = argument
         self.found = found
         self.expected = expected
         self.remedy = remedy
         self.nearest = nearest
+        self.cause = cause or self.CAUSE
 
     def __str__(self) -> str:
         nearest = " Nearest that works: %s." % self.nearest if self.nearest else ""
         return "%s: found %s; expected %s.%s %s" % (
             self.argument, self.found, self.expected, nearest, self.remedy,
         )  # fmt: skip
+
+
+class Mistake(Conflict):
+    """A setting or a file that is wrong by itself: it would be so on every machine."""
+
+    CAUSE = "This is wrong by itself, whatever the machine: a slip in the inventory or in a file."
 
 
 _EXPECT_KEYS = ("backend", "model", "count", "memory_gb")
@@ -70,7 +82,7 @@ def read_expect(given: Mapping[str, Any]) -> Optional[Expect]:
         return None
     for key in given:
         if key not in _EXPECT_KEYS:
-            raise Conflict(
+            raise Mistake(
                 "torchnode_expect", "the key '%s'" % key, "only " + ", ".join(_EXPECT_KEYS),
                 "Correct the key in the inventory%s." % _suggestion(key, _EXPECT_KEYS),
             )  # fmt: skip
@@ -116,7 +128,7 @@ def _whole(argument: str, value: Any) -> Optional[int]:
     if value is None:
         return None
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]+", str(value)):
-        raise Conflict(argument, repr(value), "a whole number", "Correct it in the inventory.")
+        raise Mistake(argument, repr(value), "a whole number", "Correct it in the inventory.")
     return int(value)
 
 
@@ -128,7 +140,7 @@ def _gigabytes(argument: str, value: Any) -> Optional[int]:
     except (TypeError, ValueError, OverflowError):
         size = -1
     if size < 0:
-        raise Conflict(
+        raise Mistake(
             argument, repr(value), "a number of gigabytes", "Correct it in the inventory."
         )
     return size

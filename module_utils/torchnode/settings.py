@@ -6,8 +6,8 @@ from typing import Any, Mapping, Sequence, Tuple
 
 from .data.compatibility import version_key
 from .model import Stack
-from .package_index import without_credentials
-from .policy import Conflict
+from .policy import Conflict, Mistake
+from .redaction import redacted
 from .requirements import read_minima
 
 _DAY = 86400
@@ -26,7 +26,7 @@ FOLDERS = ("torchnode_prefix", "torchnode_facts_folder")
 
 
 def check(settings: Mapping[str, Any], urls: Mapping[str, Any]) -> None:
-    """Raises Conflict for the first setting that cannot work, naming it."""
+    """Raises Mistake for the first setting that cannot work, naming it."""
     for name, (least, most) in RANGES.items():
         if name in settings:
             _check_range(name, settings[name], least, most)
@@ -59,7 +59,7 @@ def _minima(settings: Mapping[str, Any]) -> Mapping[str, str]:
         return read_minima(settings.get("torchnode_requirements") or {})
     except ValueError as error:
         name, _, said = str(error).partition(":")
-        raise Conflict(
+        raise Mistake(
             "torchnode_" + name, said.strip(),
             "minimums by package or part, such as torch: '>=2.12'",
             "Correct it in the inventory.",
@@ -72,7 +72,7 @@ def _check_range(name: str, value: Any, least: float, most: float) -> None:
     except (TypeError, ValueError):
         inside = False
     if not inside:
-        raise Conflict(
+        raise Mistake(
             name,
             repr(value),
             "a number from %g to %g" % (least, most),
@@ -82,7 +82,7 @@ def _check_range(name: str, value: Any, least: float, most: float) -> None:
 
 def _check_folder(name: str, path: str) -> None:
     if path and not path.startswith(("/", "~/")):
-        raise Conflict(
+        raise Mistake(
             name, "'%s'" % path, "an absolute path on the node, or one that begins with ~/",
             "Correct it in the inventory: a relative path would mean another folder on every node.",
         )  # fmt: skip
@@ -91,9 +91,9 @@ def _check_folder(name: str, path: str) -> None:
 def _check_credentials(name: str, urls: Sequence[Any]) -> None:
     """A password in a variable would stand in process lists, ``-vvv`` output and fact caches."""
     for url in urls:
-        if url and without_credentials(str(url)) != str(url):
-            raise Conflict(
-                name, "a URL with credentials in it (%s)" % without_credentials(str(url)),
+        if redacted(str(url)) != str(url):
+            raise Mistake(
+                name, "a URL with credentials in it (%s)" % redacted(str(url)),
                 "the same URL without them",
                 "Give them to the node by netrc, or in its environment or pip configuration.",
             )  # fmt: skip

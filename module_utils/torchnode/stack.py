@@ -5,30 +5,34 @@ from __future__ import annotations
 import hashlib
 from typing import Optional, Sequence, Tuple
 
-from .data.compatibility import parse_architecture
+from .data.compatibility import TorchWheel, parse_architecture
 from .data.profiles import PROFILES, WORKLOADS, Workload
 from .driver_choice import choose_driver, driver_version, flavour_of
 from .expectation import describe_found, found_backend
 from .locks import Lock
-from .model import DriverChoice, Facts, PythonInterpreter, Reason, Stack, TorchBuild
-from .policy import Conflict, Policy
-from .torch_choice import Candidate, Wishes, choose, minor
+from .model import DriverChoice, Facts, Reason, Stack, SuppliedWheel, TorchBuild
+from .policy import Conflict, Mistake, Policy
+from .supplied_wheel import mlu_wheel
+from .torch_choice import Candidate, Wishes, choose, lock_command, minor, nearest_with_lock
 
 
 def resolve(facts: Facts, policy: Policy, locks: Sequence[Lock]) -> Stack:
-    """The stack for one node, every choice with its reason.
+    """The stack for one node, every choice with its reason. Its ``lock`` is '' where none exists.
 
     Raises Conflict for a wish that cannot be met or a machine that no row fits.
     """
     workload = _workload(policy)
     backend, why_backend = _backend(facts, policy)
     _check_workload(backend, workload, policy)
-    _check_capability(facts, policy)
+    _check_capability(facts, policy, backend)
     if policy.python:
         return _adopted(facts, policy, backend, why_backend)
-    choice = choose(Wishes(facts, policy, locks, backend, workload))
+    supplied = mlu_wheel(policy, facts) if backend == "mlu" else None
+    wishes = Wishes(facts, policy, locks, backend, workload, supplied)
+    choice = choose(wishes)
     driver = choose_driver(facts, policy, choice.row) if backend == "cuda" else None
-    return _stack(facts, policy, backend, why_backend, choice, driver)
+    reasons = _reasons(wishes, why_backend, choice, driver)
+    return _stack(wishes, choice, driver, reasons)
 
 
 # ---- backend and workload ----------------------------------------------------------------------
@@ -36,12 +40,12 @@ def resolve(facts: Facts, policy: Policy, locks: Sequence[Lock]) -> Stack:
 
 def _workload(policy: Policy) -> Workload:
     if policy.profile not in PROFILES:
-        raise Conflict(
+        raise Mistake(
             "torchnode_profile", "'%s'" % policy.profile, "one of " + ", ".join(sorted(PROFILES)),
             "Correct the profile in the inventory.",
         )  # fmt: skip
     if policy.workload not in WORKLOADS:
-        raise Conflict(
+        raise Mistake(
             "torchnode_workload", "'%s'" % policy.workload,
             "one of " + ", ".join(sorted(WORKLOADS)),
             "Correct the workload in the inventory.",
@@ -50,18 +54,23 @@ def _workload(policy: Policy) -> Workload:
 
 
 def _backend(facts: Facts, policy: Policy) -> Tuple[str, str]:
-    found = found_backend(facts)
-    if policy.backend == "auto":
-        why = "%s found" % describe_found(facts) if facts.accelerators else "no accelerator found"
-        return found, why
-    if policy.backend not in ("cpu", found):
+    present = list(dict.fromkeys(a.backend for a in facts.accelerators))
+    if policy.backend not in ("auto", "cpu", *present):
         raise Conflict(
             "torchnode_backend", "accelerators: " + describe_found(facts),
             "a device for the backend '%s'" % policy.backend,
             "Correct torchnode_backend, or look for the missing device with lspci.",
-            "backend " + found,
+            "backend " + found_backend(facts),
         )  # fmt: skip
-    return policy.backend, "asked for by torchnode_backend"
+    if policy.backend != "auto":
+        return policy.backend, "asked for by torchnode_backend"
+    if not present:
+        return "cpu", "no accelerator found"
+    why = "%s found" % describe_found(facts)
+    if len(present) > 1:
+        why += "; a stack serves one backend, and of %s the first is taken" % ", ".join(present)
+        why += ": torchnode_backend chooses another"
+    return present[0], why
 
 
 def _check_workload(backend: str, workload: Workload, policy: Policy) -> None:
@@ -74,11 +83,11 @@ def _check_workload(backend: str, workload: Workload, policy: Policy) -> None:
         )  # fmt: skip
 
 
-def _check_capability(facts: Facts, policy: Policy) -> None:
+def _check_capability(facts: Facts, policy: Policy, backend: str) -> None:
     """Raises Conflict for a GPU below the profile's compute capability: before any change."""
     least = PROFILES[policy.profile].compute_capability
     for device in facts.accelerators:
-        if device.backend != "cuda" or policy.backend == "cpu" or not device.architecture:
+        if backend != "cuda" or device.backend != "cuda" or not device.architecture:
             continue
         _, major, minor_capability, _ = parse_architecture(device.architecture)
         if (major, minor_capability) < least:
@@ -95,9 +104,13 @@ def _check_capability(facts: Facts, policy: Policy) -> None:
 # ---- the record --------------------------------------------------------------------------------
 
 
-def _digest(lock: Lock, python: PythonInterpreter) -> str:
+def _digest(choice: Candidate, supplied: Optional[SuppliedWheel]) -> str:
+    """What the environment holds, in 16 hex digits; '' where no lock says what it holds."""
+    if choice.lock is None or choice.python is None:
+        return ""
     # By minor version: a patch release, or the same Python at another path, changes no wheel.
-    text = "%s %s" % (lock.digest, minor(python.version))
+    text = "%s %s" % (choice.lock.digest, minor(choice.python.version))
+    text += " " + supplied.sha256 if supplied else ""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -107,33 +120,41 @@ def _architectures(facts: Facts, backend: str) -> Tuple[str, ...]:
 
 
 def _stack(
-    facts: Facts, policy: Policy, backend: str, why_backend: str,
-    choice: Candidate, driver: Optional[DriverChoice],
-) -> Stack:  # fmt: skip
-    row, python, lock = choice.row, choice.python, choice.lock
-    if python is None or lock is None:  # the rules leave only complete candidates
-        raise ValueError("a candidate without Python or lock passed every rule: %r" % (choice,))
-    suffix = "" if row.source == "pypi" else "+" + row.tag
-    torch = TorchBuild(row.version, row.tag, row.source, "torch==%s%s" % (row.version, suffix))
+    wishes: Wishes, choice: Candidate, driver: Optional[DriverChoice], reasons: Tuple[Reason, ...]
+) -> Stack:
+    facts, policy, row, python = wishes.facts, wishes.policy, choice.row, choice.python
+    if python is None:  # the rules leave only candidates with one
+        raise ValueError("a candidate without Python passed every rule: %r" % (choice,))
+    public = row.version if row.source == "pypi" else row.label
+    plugin = row.plugin.requirement if row.plugin else ""
     return Stack(
-        backend=backend,
-        architectures=_architectures(facts, backend),
+        backend=wishes.backend,
+        architectures=_architectures(facts, wishes.backend),
         profile=policy.profile,
         workload=policy.workload,
         prefix=facts.prefix,
         python=python.path,
         python_version=python.version,
-        torch=torch,
+        torch=TorchBuild(row.version, row.tag, row.source, "torch==" + public, plugin),
         driver=driver,
         toolkit=row.cuda or None,
         cudnn=row.cudnn or None,
-        lock=lock.name,
-        digest=_digest(lock, python),
-        reasons=_reasons(policy, backend, why_backend, choice, driver, facts),
-    )  # fmt: skip
+        lock=choice.lock.name if choice.lock else "",
+        digest=_digest(choice, wishes.supplied),
+        reasons=reasons,
+        supplied=wishes.supplied,
+    )
 
 
 def _adopted(facts: Facts, policy: Policy, backend: str, why_backend: str) -> Stack:
+    if facts.python_problem:
+        raise Conflict(
+            "torchnode_python", "%s: %s" % (policy.python, facts.python_problem),
+            "the path of a Python interpreter on this node",
+            "Name the bin/python of an environment that has torch, or leave the variable empty: "
+            "then torchnode installs a stack.",
+            cause="The environment to adopt cannot be used on this node.",
+        )  # fmt: skip
     return Stack(
         backend=backend,
         architectures=_architectures(facts, backend),
@@ -151,26 +172,51 @@ def _adopted(facts: Facts, policy: Policy, backend: str, why_backend: str) -> St
 
 
 def _reasons(
-    policy: Policy, backend: str, why_backend: str, choice: Candidate,
-    driver: Optional[DriverChoice], facts: Facts,
-) -> Tuple[Reason, ...]:  # fmt: skip
+    wishes: Wishes, why_backend: str, choice: Candidate, driver: Optional[DriverChoice]
+) -> Tuple[Reason, ...]:
     row = choice.row
-    wished = [n for n, v in (("version", policy.torch_version), ("tag", policy.torch_tag)) if v]
-    why_torch = "asked for by torchnode_torch_" + " and _".join(wished) if wished else (
-        "first in the order of preference that has code for the node's architectures, fits its "
-        "driver and Python, and has a hash lock"
-    )  # fmt: skip
     reasons = [
-        Reason("backend", backend, why_backend),
-        Reason("torch", "%s+%s" % (row.version, row.tag), why_torch),
+        Reason("backend", wishes.backend, why_backend),
+        Reason("torch", row.label, _why_torch(wishes.policy, choice)),
         Reason("python", choice.python.path if choice.python else "",
-               "runs on the node, supported by this torch build and its lock"),
-        Reason("lock", choice.lock.name if choice.lock else "", "hashes for every file"),
+               "runs on the node, supported by this torch build"),
+        _lock_reason(wishes, choice),
     ]  # fmt: skip
-    if driver is not None:
-        _version, origin = driver_version(facts, policy)
-        floor = "CUDA %s needs at least %s" % (row.cuda, driver.minimum)
-        reasons.append(Reason("driver", driver.branch, "%s; %s" % (origin, floor)))
-        why = flavour_of([a for a in facts.accelerators if a.backend == backend], policy)[1]
-        reasons.append(Reason("driver flavour", driver.flavour, why))
-    return tuple(reasons)
+    if row.plugin is not None:
+        why = "supplied by torchnode_mlu_wheel" if wishes.supplied else (
+            "brings the backend %s to torch %s" % (row.backend, row.version)
+        )  # fmt: skip
+        reasons.append(Reason("plugin", row.plugin.requirement, why))
+    return (*reasons, *_driver_reasons(wishes, row, driver))
+
+
+def _why_torch(policy: Policy, choice: Candidate) -> str:
+    wished = [n for n, v in (("version", policy.torch_version), ("tag", policy.torch_tag)) if v]
+    if wished:
+        return "asked for by torchnode_torch_" + " and _".join(wished)
+    first = "first in the order of preference that has code for the node's architectures and fits "
+    return first + "its driver and Python" + (", and has a hash lock" if choice.lock else "")
+
+
+def _lock_reason(wishes: Wishes, choice: Candidate) -> Reason:
+    """Where there is no lock: the command that makes one, and what has one already."""
+    if choice.lock is not None:
+        return Reason("lock", choice.lock.name, "hashes for every file")
+    nearest = nearest_with_lock(wishes)
+    instead = "; without the wishes, %s has a lock" % nearest if nearest else ""
+    return Reason("lock", "none", "`%s` makes it%s" % (lock_command(wishes, choice), instead))
+
+
+def _driver_reasons(
+    wishes: Wishes, row: TorchWheel, driver: Optional[DriverChoice]
+) -> Tuple[Reason, ...]:
+    if driver is None:
+        return ()
+    facts, policy = wishes.facts, wishes.policy
+    _version, origin = driver_version(facts, policy)
+    floor = "CUDA %s needs at least %s" % (row.cuda, driver.minimum)
+    branch = Reason("driver", driver.branch, "%s; %s" % (origin, floor))
+    if not driver.flavour:
+        return (branch,)
+    why = flavour_of([a for a in facts.accelerators if a.backend == "cuda"], policy)[1]
+    return branch, Reason("driver flavour", driver.flavour, why)

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional
 
-from . import package_index, stack_builder, venv
+from . import build_log, package_index, stack_builder, uv_failures, venv
 from .model import InstalledStack, Stack
 from .node import Node
 from .outcome import Outcome, Result
@@ -56,7 +56,9 @@ def apply(node: Node, order: Order, environ: Mapping[str, str], pretend: bool) -
         stack_builder.activate(order, path)
         damaged = [before.path] if before is not None and before.damage else []
         stack_builder.prune(node, order, path, damaged)
+        build_log.clear(order.prefix)
     except (BuildFailed, OSError) as error:
+        build_log.keep(node, order.prefix, getattr(error, "told", "") or str(error))
         return Applied(False, None, _packages(before), _packages(before), _failed(error))
     return _applied(order, before, path, True)
 
@@ -88,7 +90,7 @@ def _failed(error: Exception) -> Outcome:
         what, cause, remedy = error.what, error.cause, error.remedy
     else:
         what = str(error)
-        cause, remedy = stack_builder.explain(what)
+        cause, remedy = uv_failures.explain(what)
     return Outcome(
         "apply.python_stack", "apply", Result.FAIL, observed=what,
         expected="the resolved stack, built and current", cause=cause, remedy=remedy,

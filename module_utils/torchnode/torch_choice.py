@@ -2,19 +2,21 @@
 
 The candidates are the rows of the torch build table with every Python and lock that may serve
 them. Each rule removes those that it forbids; the first rule that leaves none names the conflict.
+A lock is no rule: of what is left, what has one is taken, and where nothing has one the best build
+is still named, so that a plan can say what is missing. Preflight refuses to install it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, List, Optional, Sequence, Tuple
 
-from . import driver_choice
+from . import driver_choice, supplied_wheel
 from .data import compatibility as tables
 from .data.profiles import Workload
 from .expectation import describe_found
 from .locks import Lock
-from .model import Facts, PythonInterpreter
+from .model import Facts, PythonInterpreter, SuppliedWheel
 from .policy import Conflict, Policy
 
 Row = tables.TorchWheel
@@ -31,13 +33,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What one choice depends on."""
+    """What one choice depends on. ``supplied`` is the operator's own wheel of the backend."""
 
     facts: Facts
     policy: Policy
     locks: Sequence[Lock]
     backend: str
     workload: Workload
+    supplied: Optional[SuppliedWheel] = None
 
     @property
     def extra(self) -> str:
@@ -73,7 +76,19 @@ def choose(wishes: Wishes) -> Candidate:
                 rule.argument, rule.found, rule.expected, rule.remedy, _nearest(wishes, rules, rule)
             )
         remaining = kept
-    return min(remaining, key=_rank)
+    return _best(remaining)
+
+
+def _best(candidates: Sequence[Candidate]) -> Candidate:
+    """The first in the order of preference of those with a lock, else of all."""
+    return min([c for c in candidates if c.lock] or candidates, key=_rank)
+
+
+def nearest_with_lock(wishes: Wishes) -> str:
+    """What has a lock when wishes are dropped, '' for nothing: said where the choice has none."""
+    needed = [rule for rule in _rules(wishes) if not rule.is_wish]
+    kept = [c for c in _candidates(wishes) if c.lock and all(rule.keep(c) for rule in needed)]
+    return _describe(_best(kept)) if kept else ""
 
 
 def _no_build(wishes: Wishes) -> Conflict:
@@ -93,39 +108,56 @@ def _nearest(wishes: Wishes, rules: Sequence[_Rule], failed: _Rule) -> str:
     """
     wished = [rule for rule in rules if rule.is_wish]
     drops = [[rule] for rule in sorted(wished, key=lambda rule: rule is not failed)]
+    works = []
     for dropped in [*drops, wished]:
         others = [rule for rule in rules if rule not in dropped]
         kept = [c for c in _candidates(wishes) if all(rule.keep(c) for rule in others)]
-        if kept:
-            return _describe(min(kept, key=_rank))
-    return ""
+        works += [_best(kept)] if kept else []
+    ready = [candidate for candidate in works if candidate.lock]
+    return _describe((ready or works)[0]) if works else ""
 
 
 def _describe(candidate: Candidate) -> str:
     python = " on Python " + minor(candidate.python.version) if candidate.python else ""
-    return "torch %s+%s from %s%s" % (
-        candidate.row.version, candidate.row.tag,
-        "PyPI" if candidate.row.source == "pypi" else "the %s index" % candidate.row.tag, python,
-    )  # fmt: skip
+    row = candidate.row
+    plugin = " with " + row.plugin.requirement.replace("==", " ") if row.plugin else ""
+    source = "PyPI" if row.source == "pypi" else "the %s index" % row.tag
+    lock = "" if candidate.lock else " (no lock yet)"
+    return "torch %s%s from %s%s%s" % (row.label, plugin, source, python, lock)
 
 
 def _candidates(wishes: Wishes) -> List[Candidate]:
     """Every build of this backend and machine with every Python and lock that may serve it."""
     found = []
-    for row in tables.TORCH_BUILDS:
-        if (row.backend, row.machine) != (wishes.backend, wishes.facts.system.machine):
-            continue
+    for row in _rows(wishes):
         pythons = [p for p in wishes.facts.pythons if minor(p.version) in row.pythons]
         pairs = [(p, _lock(wishes, row, p)) for p in pythons]
         found += [Candidate(row, p, lock) for p, lock in pairs] or [Candidate(row)]
     return found
 
 
+def _rows(wishes: Wishes) -> List[Row]:
+    """The table's rows for this backend, system and machine; a supplied plugin beside its torch."""
+    system = wishes.facts.system
+    here = [
+        row
+        for row in tables.TORCH_BUILDS
+        if (row.system, row.machine) == (system.system, system.machine)
+    ]
+    if wishes.supplied is None:
+        return [row for row in here if wishes.backend in row.backends]
+    plugin = supplied_wheel.plugin_of(wishes.supplied)
+    return [replace(row, plugin=plugin) for row in here if supplied_wheel.serves(row)]
+
+
 def _lock(wishes: Wishes, row: Row, python: PythonInterpreter) -> Optional[Lock]:
-    wanted = row.version if row.source == "pypi" else "%s+%s" % (row.version, row.tag)
+    wanted = row.version if row.source == "pypi" else row.label
+    # A supplied plugin is added to the lock of the torch that it goes beside.
+    plugin = row.plugin.requirement if row.plugin and wishes.supplied is None else ""
     for lock in sorted(wishes.locks, key=lambda lock: lock.name):
         if (
-            (lock.torch, lock.source, lock.extra) == (wanted, row.source, wishes.extra)
+            (lock.torch, lock.source, lock.extra, lock.plugin)
+            == (wanted, row.source, wishes.extra, plugin)
             and row.machine in lock.machines
             and minor(python.version) in lock.pythons
         ):
@@ -148,11 +180,13 @@ def _descending(tag: str) -> str:
 def _rules(wishes: Wishes) -> List[_Rule]:
     rules = [
         *_wish_rules(wishes),
+        *_system_rules(wishes),
+        *_architecture_rules(wishes),
         *(_cuda_rules(wishes) if wishes.backend == "cuda" else []),
         _extra_rule(wishes),
         _python_rule(wishes),
     ]
-    return [*rules, _lock_rule(wishes, rules)]
+    return rules
 
 
 def _wish_rules(wishes: Wishes) -> List[_Rule]:
@@ -186,24 +220,46 @@ def _known_versions(wishes: Wishes) -> List[str]:
     return sorted({c.row.version for c in _candidates(wishes)}, key=tables.version_key)
 
 
-def _cuda_rules(wishes: Wishes) -> List[_Rule]:
-    facts, policy = wishes.facts, wishes.policy
-    devices = [a for a in facts.accelerators if a.backend == "cuda"]
+def _system_rules(wishes: Wishes) -> List[_Rule]:
+    """A wheel for macOS names the oldest one that it runs on."""
+    have = wishes.facts.system.os_version
+    if wishes.facts.system.system != "Darwin" or not have:
+        return []
+    return [_Rule(
+        "macOS", have, "a macOS that the torch build is made for (14 from torch 2.12 on)",
+        "Update macOS, or leave the torch version to the choice.",
+        lambda c: tables.version_key(have) >= tables.version_key(c.row.system_version),
+    )]  # fmt: skip
+
+
+def _architecture_rules(wishes: Wishes) -> List[_Rule]:
+    """The build must have code for every device of the backend; none for backends without lists."""
+    devices = [a for a in wishes.facts.accelerators if a.backend == wishes.backend]
+    if not any(row.architectures for row in _rows(wishes)):
+        return []
     architectures = sorted({a.architecture or "" for a in devices})
     if "" in architectures:
         raise driver_choice.unknown_part(next(a for a in devices if not a.architecture))
-    driver_choice.flavour_of(
-        devices, policy
-    )  # a flavour that cannot work is refused before torch is chosen
-    driver_choice.check_branch(facts, policy, devices)
+    found = "%s (%s)" % (describe_found(wishes.facts), ", ".join(architectures))
+    return [_Rule(
+        "accelerators", found, "a torch build with code for every one of these architectures",
+        "Drop the wish that excludes the builds for this device.",
+        lambda c: all(
+            tables.build_runs(wishes.backend, a, c.row.architectures) for a in architectures
+        ),
+    )]  # fmt: skip
+
+
+def _cuda_rules(wishes: Wishes) -> List[_Rule]:
+    facts, policy = wishes.facts, wishes.policy
+    devices = [a for a in facts.accelerators if a.backend == "cuda"]
+    if not facts.system.wsl2:
+        # A flavour or branch that cannot work is refused before torch is chosen. Under WSL2 the
+        # driver is Windows', and has neither.
+        driver_choice.flavour_of(devices, policy)
+        driver_choice.check_branch(facts, policy, devices)
     version, origin = driver_choice.driver_version(facts, policy)
     return [
-        _Rule(
-            "accelerators", "%s (%s)" % (describe_found(facts), ", ".join(architectures)),
-            "a torch build with code for every one of these architectures",
-            "Drop the wish that excludes the builds for this GPU.",
-            lambda c: all(tables.architecture_runs(a, c.row.architectures) for a in architectures),
-        ),
         _Rule(
             "driver", "%s (%s)" % (version, origin),
             "a driver new enough for the CUDA version of the torch build",
@@ -226,9 +282,7 @@ def _extra_rule(wishes: Wishes) -> _Rule:
 def _python_rule(wishes: Wishes) -> _Rule:
     have = ", ".join("%s %s" % (p.path, p.version) for p in wishes.facts.pythons) or "none"
     version, tag = wishes.policy.torch_version, wishes.policy.torch_tag
-    rows = [
-        row for row in tables.TORCH_BUILDS if version in ("", row.version) and tag in ("", row.tag)
-    ]
+    rows = [row for row in _rows(wishes) if version in ("", row.version) and tag in ("", row.tag)]
     supported = sorted({m for row in rows for m in row.pythons}, key=tables.version_key)
     return _Rule(
         "the node's Pythons", have, "one that the torch build supports (%s)" % ", ".join(supported),
@@ -237,18 +291,19 @@ def _python_rule(wishes: Wishes) -> _Rule:
     )  # fmt: skip
 
 
-def _lock_rule(wishes: Wishes, earlier: Sequence[_Rule]) -> _Rule:
-    fitting = [c.row for c in _candidates(wishes) if all(rule.keep(c) for rule in earlier)]
-    builds = sorted({"%s+%s" % (r.version, r.tag) for r in fitting}, key=tables.version_key)
-    pythons = sorted({minor(p.version) for p in wishes.facts.pythons}, key=tables.version_key)
-    return _Rule(
-        "locks", "no hash lock for torch %s with Python %s on %s"
-        % (" or ".join(builds[-3:]), " or ".join(pythons), wishes.facts.system.machine),
-        "a lock for one of them (no lock, no install)",
-        "Make one against your index with `make lock TORCH=<version> TAG=<tag> PYTHON=<minor>`, or "
-        "install a Python that has a lock.",
-        lambda c: c.lock is not None,
-    )  # fmt: skip
+def lock_command(wishes: Wishes, candidate: Candidate) -> str:
+    """The `make lock` call that makes the lock which the candidate lacks."""
+    row, python = candidate.row, candidate.python
+    plugin = row.plugin if wishes.supplied is None else None
+    arguments = [
+        ("TORCH", row.version),
+        ("TAG", row.tag if row.source == "index" else "pypi"),
+        ("PYTHON", minor(python.version) if python else ""),
+        ("BACKEND", plugin.backend if plugin else ""),
+        ("MACHINE", row.machine if row.source == "index" and row.machine != "x86_64" else ""),
+        ("EXTRA", wishes.extra if wishes.extra != "none" else ""),
+    ]
+    return "make lock " + " ".join("%s=%s" % pair for pair in arguments if pair[1])
 
 
 def minor(version: str) -> str:

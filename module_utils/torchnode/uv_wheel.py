@@ -13,7 +13,8 @@ from typing import Callable, Optional
 from urllib.parse import urljoin
 
 from .data.uv import VERSION, UvWheel
-from .package_index import Sources, redacted, without_credentials
+from .package_index import Sources
+from .redaction import redacted
 
 PYPI = "https://pypi.org/simple"
 
@@ -65,7 +66,7 @@ def _from_folders(wheel: UvWheel, sources: Sources, fetch: Fetch) -> bytes:
         if os.path.exists(path):
             with open(path, "rb") as stream:
                 return stream.read()
-    places = ", ".join(without_credentials(place) for place in sources.find_links)
+    places = ", ".join(redacted(place) for place in sources.find_links)
     raise FileNotFoundError("not in the find-links folders (%s)" % (places or "none"))
 
 
@@ -79,8 +80,8 @@ def _from_index(wheel: UvWheel, sources: Sources, fetch: Fetch) -> bytes:
             return fetch(urljoin(page, url))
     except (OSError, ValueError) as error:
         # A client's message may repeat the URL that it was given.
-        raise OSError("%s: %s" % (without_credentials(page), redacted(str(error)))) from None
-    raise FileNotFoundError("%s does not list %s" % (without_credentials(page), wheel.filename))
+        raise OSError("%s: %s" % (redacted(page), redacted(str(error)))) from None
+    raise FileNotFoundError("%s does not list %s" % (redacted(page), wheel.filename))
 
 
 def _link(page: bytes, filename: str) -> Optional[str]:

@@ -33,6 +33,7 @@ def build(version: str, tag: str, source: str, machine: str = "x86_64") -> table
         row
         for row in tables.TORCH_BUILDS
         if (row.version, row.tag, row.source, row.machine) == (version, tag, source, machine)
+        and row.plugin is None
     ]
     return found
 
@@ -56,7 +57,7 @@ def test_every_row_is_hashable_and_cites_a_source(table: str) -> None:
 @pytest.mark.parametrize("table", ROWS)
 def test_no_row_stands_twice(table: str) -> None:
     keys: dict[str, Any] = {
-        "TORCH_BUILDS": lambda r: (r.version, r.tag, r.source, r.machine),
+        "TORCH_BUILDS": lambda r: (r.version, r.tag, r.source, r.machine, r.plugin),
         "DRIVER_FLOORS": lambda r: r.cuda_major,
         "TOOLKIT_DRIVERS": lambda r: r.cuda,
         "DRIVER_BRANCHES": lambda r: r.branch,
@@ -88,16 +89,22 @@ def test_builds_stand_in_the_order_of_their_releases() -> None:
     assert {row.release for row in tables.TORCH_BUILDS} == set(tables.TORCH_RELEASES)
 
 
-@pytest.mark.parametrize(
-    "row", tables.TORCH_BUILDS, ids=lambda r: f"{r.version}-{r.tag}-{r.source}"
-)
+def name_of(row: tables.TorchWheel) -> str:
+    plugin = "-" + row.plugin.requirement if row.plugin else ""
+    return f"{row.label}-{row.source}-{row.machine}{plugin}"
+
+
+@pytest.mark.parametrize("row", tables.TORCH_BUILDS, ids=name_of)
 def test_a_build_is_whole(row: tables.TorchWheel) -> None:
     assert row.source in ("pypi", "index")
-    assert row.machine in ("x86_64", "aarch64")
-    assert re.fullmatch(r"cpu|cu\d{3}", row.tag)
-    if row.backend == "cpu":
-        assert (row.cuda, row.cudnn, row.nccl, row.architectures) == ("", "", "", ())
-        assert row.cuda_major is None
+    assert row.machine in (("arm64",) if row.system == "Darwin" else ("x86_64", "aarch64"))
+    assert (row.tag == "") == (row.system == "Darwin")
+    assert re.fullmatch(r"cpu|xpu|cu\d{3}|rocm\d\.\d|", row.tag)
+    assert row.pythons
+    if row.backend != "cuda":
+        assert (row.cuda, row.cudnn, row.nccl, row.cuda_major) == ("", "", "", None)
+        assert bool(row.architectures) == (row.backend in ("rocm", "xpu"))
+        assert len(set(row.architectures)) == len(row.architectures)
         return
     major, minor = row.cuda.split(".")[:2]
     assert row.tag == "cu" + major + minor
@@ -107,6 +114,47 @@ def test_a_build_is_whole(row: tables.TorchWheel) -> None:
     parsed = [tables.parse_architecture(name) for name in row.architectures]
     assert parsed == sorted(parsed, key=lambda item: item[1:3])
     assert len(set(parsed)) == len(parsed)
+
+
+def test_every_backend_has_a_build() -> None:
+    backends = {backend for row in tables.TORCH_BUILDS for backend in row.backends}
+    # Cambricon's plugin is on no index: it goes beside a CPU build.
+    assert backends == {"cuda", "rocm", "xpu", "npu", "mps", "tpu", "cpu"}
+
+
+def test_torch_for_intel_is_never_older_than_transformers_asks() -> None:
+    versions = [row.version for row in tables.TORCH_BUILDS if row.backend == "xpu"]
+    assert min(version_key(version) for version in versions) >= (2, 6)
+
+
+def test_a_plugin_stands_beside_the_torch_that_it_asks_for() -> None:
+    for row in tables.TORCH_BUILDS:
+        if row.plugin is None:
+            continue
+        name, _, version = row.plugin.requirement.partition("==")
+        assert name == {"npu": "torch-npu", "tpu": "torch-xla"}[row.backend]
+        assert version_key(version.partition(".post")[0]) == version_key(row.version)
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "built", "runs"),
+    [
+        ("rocm", "gfx942", ("gfx90a", "gfx942"), True),
+        ("rocm", "gfx90a:sramecc+:xnack-", ("gfx90a", "gfx942"), True),
+        ("rocm", "gfx950", ("gfx90a", "gfx942"), False),
+        ("rocm", "gfx94", ("gfx942",), False),
+        ("xpu", "pvc", ("pvc", "dg2"), True),
+        ("xpu", "acm-g10", ("pvc", "dg2"), True),
+        ("xpu", "ats-m150", ("pvc", "dg2"), True),
+        ("xpu", "tgllp", ("pvc", "dg2"), False),
+        ("cuda", "sm_90", ("sm_80",), False),
+        ("npu", "Ascend910B", (), True),
+    ],
+)
+def test_a_build_runs_on_what_it_was_built_for(
+    backend: str, device: str, built: tuple[str, ...], runs: bool
+) -> None:
+    assert tables.build_runs(backend, device, built) is runs
 
 
 @pytest.mark.parametrize("release", tables.TORCH_RELEASES, ids=lambda r: r.version)
@@ -124,16 +172,21 @@ def test_a_release_has_ordered_pythons_and_matching_companions(
 
 
 def test_what_pypi_serves_the_same_index_tag_serves_too() -> None:
-    pypi = {(r.version, r.tag, r.machine): r for r in tables.TORCH_BUILDS if r.source == "pypi"}
+    pypi = {
+        (r.version, r.tag, r.machine, r.plugin): r
+        for r in tables.TORCH_BUILDS
+        if r.source == "pypi"
+    }
     for row in tables.TORCH_BUILDS:
-        twin = pypi.get((row.version, row.tag, row.machine))
+        twin = pypi.get((row.version, row.tag, row.machine, row.plugin))
         if row.source == "index" and twin:
             copied = dataclasses.replace(twin, source="index", cited=row.cited)
             assert row == copied
 
 
 def test_pypi_has_one_build_a_release_and_machine() -> None:
-    keys = [(r.version, r.machine) for r in tables.TORCH_BUILDS if r.source == "pypi"]
+    pypi = [r for r in tables.TORCH_BUILDS if r.source == "pypi"]
+    keys = [(r.version, r.machine, r.plugin) for r in pypi]
     assert len(keys) == len(set(keys))
 
 
@@ -148,7 +201,7 @@ def test_every_cuda_build_has_a_driver_floor_that_the_default_branch_meets() -> 
 
 def test_a_builds_cudnn_serves_its_cuda_and_its_oldest_architecture() -> None:
     for row in tables.TORCH_BUILDS:
-        if row.backend == "cpu":
+        if row.backend != "cuda":
             continue
         not_newer = [c for c in tables.CUDNN if version_key(c.version) <= version_key(row.cudnn)]
         support = not_newer[-1]
@@ -184,7 +237,7 @@ def test_branches_say_when_they_end() -> None:
 @pytest.mark.parametrize("version", tables.PREFERRED_TORCH)
 def test_a_preferred_release_has_a_cpu_and_a_cuda_build(version: str) -> None:
     backends = {row.backend for row in tables.TORCH_BUILDS if row.version == version}
-    assert backends == {"cpu", "cuda"}
+    assert backends >= {"cpu", "cuda", "rocm", "xpu", "npu", "mps"}
     assert build(version, "cpu", "index").backend == "cpu"
 
 

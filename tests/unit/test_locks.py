@@ -10,6 +10,7 @@ from helpers import LOCKS
 
 from ansible.module_utils.torchnode import controller, locks
 from ansible.module_utils.torchnode.data.compatibility import TORCH_BUILDS
+from ansible.module_utils.torchnode.policy import Conflict
 
 FOR = {
     "torch": "2.13.0+cpu",
@@ -50,8 +51,50 @@ def test_a_broken_lock_among_others_is_named(tmp_path: Path) -> None:
     (tmp_path / "good.txt").write_text(TEXT)
     assert [lock.name for lock in controller.read_locks(tmp_path)] == ["good.txt"]
     (tmp_path / "ill.txt").write_text("nothing")
-    with pytest.raises(ValueError, match=r"locks/ill\.txt"):
+    with pytest.raises(ValueError, match=r"/ill\.txt"):
         controller.read_locks(tmp_path)
+
+
+def test_the_operators_own_locks_stand_beside_the_projects_and_win(tmp_path: Path) -> None:
+    shipped = LOCKS[0]
+    (tmp_path / "torch-2.13.0+rocm7.2-py311-x86_64.txt").write_text(TEXT)
+    (tmp_path / shipped.name).write_text(TEXT)
+    own = {lock.name: lock for lock in controller.all_locks(str(tmp_path))}
+    assert set(own) == {lock.name for lock in LOCKS} | {"torch-2.13.0+rocm7.2-py311-x86_64.txt"}
+    assert controller.lock_path(own[shipped.name]) == tmp_path / shipped.name
+    assert controller.lock_text(own[shipped.name]) == TEXT
+    assert controller.lock_path(own[LOCKS[1].name]) == controller.LOCKS / LOCKS[1].name
+
+
+def test_a_folder_of_own_locks_that_is_not_there_or_broken_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Conflict, match="torchnode_locks_folder: found no folder /nowhere"):
+        controller.all_locks("/nowhere")
+    (tmp_path / "ill.txt").write_text("nothing")
+    with pytest.raises(Conflict, match=r"ill\.txt"):
+        controller.all_locks(str(tmp_path))
+
+
+@pytest.mark.parametrize("extra", ["none", "vision"])
+@pytest.mark.parametrize("source", ["pypi", "index"])
+@pytest.mark.parametrize("plugin", ["", "torch-npu==2.13.0"])
+def test_a_lock_with_a_plugin_has_its_own_name_header_and_digest(
+    plugin: str, source: str, extra: str
+) -> None:
+    fields = {**FOR, "source": source, "extra": extra, **({"plugin": plugin} if plugin else {})}
+    lock = locks.parse("x.txt", locks.header(fields, "sha256:abc"))
+    assert lock.plugin == plugin
+    assert controller.lock_for(lock) == fields
+    assert ("torch-npu-2.13.0" in locks.file_name(fields)) == bool(plugin)
+    assert (plugin in controller.requirements_of(fields)) == bool(plugin)
+
+
+def test_a_plugins_further_needs_are_locked_too() -> None:
+    fields = {**FOR, "torch": "2.9.0", "source": "pypi", "plugin": "torch-xla==2.9.0"}
+    assert controller.requirements_of(fields) == (
+        "torch==2.9.0",
+        "torch-xla==2.9.0",
+        "libtpu==0.0.21",
+    )
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: str(lock.name))
@@ -60,13 +103,15 @@ def test_every_shipped_lock_is_fresh_and_for_a_build_of_the_table(lock: locks.Lo
     version, _, tag = lock.torch.partition("+")
     for machine in lock.machines:
         rows = [r for r in TORCH_BUILDS if (r.version, r.source) == (version, lock.source)]
+        rows = [r for r in rows if (r.plugin.requirement if r.plugin else "") == lock.plugin]
         assert any(r.machine == machine and (not tag or r.tag == tag) for r in rows)
         assert all(set(lock.pythons) <= set(r.pythons) for r in rows if r.machine == machine)
+    assert lock.name == locks.file_name(controller.lock_for(lock))
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: str(lock.name))
 def test_every_pin_of_every_shipped_lock_has_hashes(lock: locks.Lock) -> None:
-    text = controller.lock_text(lock.name)
+    text = controller.lock_text(lock)
     blocks = [b for b in text.replace("\\\n", " ").splitlines() if b and not b.startswith("#")]
     assert len(blocks) == len(locks.pinned(text)) > 5
     assert all("--hash=sha256:" in block for block in blocks)
@@ -74,6 +119,7 @@ def test_every_pin_of_every_shipped_lock_has_hashes(lock: locks.Lock) -> None:
     assert {"torch", "transformers", "accelerate", "nvidia-ml-py"} <= names
     assert ("torchvision" in names) == (lock.extra == "vision")
     assert ("torchaudio" in names) == (lock.extra == "audio")
+    assert lock.plugin.partition("==")[0] in {*names, ""}
 
 
 def test_a_changed_pin_makes_every_lock_stale(tmp_path: Path) -> None:

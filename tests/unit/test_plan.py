@@ -143,7 +143,7 @@ def test_disk(free: int | None, result: Result) -> None:
 
 def test_a_cpu_stack_needs_less_disk() -> None:
     facts = dataclasses.replace(machine(), disk_free_bytes=3 * GIB)
-    (outcome,) = preflight(facts, resolve(facts, policy(), LOCKS), [BUILD], False)
+    _lock, outcome = preflight(facts, resolve(facts, policy(), LOCKS), [BUILD], False)
     assert outcome.result is Result.PASS
 
 
@@ -158,3 +158,38 @@ def test_a_busy_node_is_not_disturbed() -> None:
 
 def test_building_beside_a_running_job_disturbs_nobody() -> None:
     assert "preflight.in_use" not in checked(BUILD, processes=BUSY)
+
+
+PREFIX = "/opt/torchnode"
+
+
+@pytest.mark.parametrize(
+    ("before", "stacks", "unfinished", "keep", "removed"),
+    [
+        ("old.1", ["old.1"], [], 2, []),
+        ("old.1", ["old.1"], [], 1, ["old.1"]),
+        ("old.1", ["old.1", "older.1"], [], 2, ["older.1"]),
+        ("old.1", ["old.1"], ["half.1"], 2, ["half.1"]),
+        ("bad.1", ["bad.1", "old.1"], [], 2, ["bad.1"]),
+        ("bad.1", [], [], 2, []),  # a link to nothing
+        ("old.1", ["old.1", "NEW.1", "older.1"], [], 2, ["older.1"]),
+    ],
+)
+def test_the_plan_says_what_will_be_removed(
+    before: str, stacks: list[str], unfinished: list[str], keep: int, removed: list[str]
+) -> None:
+    """The same rule as pruning; a stack that is there already and becomes current stays."""
+
+    def path(name: str) -> str:
+        return f"{PREFIX}/stacks/{name.replace('NEW', stack.digest)}"
+
+    bare = machine()
+    stack = resolve(bare, policy(), LOCKS)
+    damage = ("idna: is missing",) if "bad" in before else ()
+    current = InstalledStack(before[:-2], path(before), "python", damage=damage)
+    facts = dataclasses.replace(
+        bare, prefix=PREFIX, stack=current, stacks=tuple(map(path, stacks)),
+        unfinished=tuple(map(path, unfinished)),
+    )  # fmt: skip
+    (step,) = plan(facts, stack, keep)
+    assert step.removes == tuple(map(path, removed))

@@ -34,6 +34,7 @@ from ansible.module_utils.torchnode.expectation import expectation
 from ansible.module_utils.torchnode.locks import Lock
 from ansible.module_utils.torchnode.model import Facts, PythonInterpreter, Stack
 from ansible.module_utils.torchnode.outcome import Result
+from ansible.module_utils.torchnode.plan import plan
 from ansible.module_utils.torchnode.policy import Conflict, Expect, Policy
 from ansible.module_utils.torchnode.stack import resolve
 from ansible.module_utils.torchnode.torch_choice import minor
@@ -43,7 +44,7 @@ R580 = "580.159.04"
 
 def torch_of(stack: Stack) -> str:
     assert stack.torch is not None
-    return "%s+%s" % (stack.torch.version, stack.torch.tag)
+    return stack.torch.label
 
 
 def refused(facts: Facts, wishes: Policy, locks: Any = LOCKS) -> Conflict:
@@ -251,12 +252,6 @@ REFUSED: dict[str, tuple[Facts, dict[str, str], str, str]] = {
         "driver",
         "torch 2.10.0+cu128 from PyPI",
     ),
-    "torch whose build for the driver has no lock": (
-        machine(H200, loaded="535.230.02"),
-        {"torch_version": "2.13.0"},
-        "locks",
-        "torch 2.10.0+cu128 from PyPI",
-    ),
     "torch and tag too new for the driver": (
         machine(H200, loaded="535.230.02"),
         {"torch_version": "2.13.0", "torch_tag": "cu130"},
@@ -286,12 +281,6 @@ REFUSED: dict[str, tuple[Facts, dict[str, str], str, str]] = {
         {"torch_tag": "cpu"},
         "torchnode_torch_tag",
         "torch 2.13.0+cu130 from PyPI",
-    ),
-    "a tag without a lock": (
-        machine(H200, loaded=R580),
-        {"torch_version": "2.13.0", "torch_tag": "cu126"},
-        "locks",
-        "torch 2.7.1+cu126 from PyPI",
     ),
     "a Python that is not there": (
         machine(H200, loaded=R580),
@@ -405,16 +394,58 @@ def test_supported_pythons_are_those_of_the_wished_version() -> None:
     assert "3.14" in conflict.expected
 
 
-def test_a_missing_lock_is_named_by_its_build() -> None:
-    conflict = refused(machine(H200, loaded="535.230.02"), policy(torch_version="2.13.0"))
-    assert "2.13.0+cu126" in conflict.found
-    assert "cu130" not in conflict.found
+# ---- no lock, no install ------------------------------------------------------------------------
 
 
-def test_no_lock_names_how_to_make_one() -> None:
-    conflict = refused(machine(), policy(), ())
-    assert conflict.argument == "locks"
-    assert "make lock" in conflict.remedy
+def lock_reason(stack: Stack) -> str:
+    return next(reason.why for reason in stack.reasons if reason.choice == "lock")
+
+
+LOCKLESS: dict[str, tuple[Facts, dict[str, str], str, str, str]] = {
+    "for the driver": (
+        machine(H200, loaded="535.230.02"),
+        {"torch_version": "2.13.0"},
+        "2.13.0+cu126",
+        "make lock TORCH=2.13.0 TAG=cu126 PYTHON=3.11`",
+        "torch 2.10.0+cu128 from PyPI",
+    ),
+    "for the tag": (
+        machine(H200, loaded=R580),
+        {"torch_version": "2.13.0", "torch_tag": "cu126"},
+        "2.13.0+cu126",
+        "make lock TORCH=2.13.0 TAG=cu126 PYTHON=3.11`",
+        "torch 2.13.0+cu130 from PyPI",
+    ),
+    "a build of PyPI that ships without one": (
+        machine(H200, loaded=R580),
+        {"torch_version": "2.9.1"},
+        "2.9.1+cu128",
+        "make lock TORCH=2.9.1 TAG=pypi PYTHON=3.11`",
+        "torch 2.13.0+cu130",
+    ),
+    "for the Python": (
+        machine(pythons=("3.12.3",)),
+        {"workload": "vision"},
+        "2.13.0+cpu",
+        "make lock TORCH=2.13.0 TAG=cpu PYTHON=3.12 EXTRA=vision`",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOCKLESS)
+def test_a_stack_without_a_lock_is_named_with_the_command_for_one(name: str) -> None:
+    facts, wishes, torch, command, nearest = LOCKLESS[name]
+    stack = resolve(facts, policy(**wishes), LOCKS)
+    assert (torch_of(stack), stack.lock, stack.digest) == (torch, "", "")
+    assert command in lock_reason(stack)
+    assert (nearest in lock_reason(stack)) if nearest else "has a lock" not in lock_reason(stack)
+
+
+def test_a_lock_comes_before_the_order_of_preference() -> None:
+    facts = machine(H200, loaded=R580)
+    assert torch_of(resolve(facts, policy(), [lock("2.7.1")])) == "2.7.1+cu126"
+    assert torch_of(resolve(facts, policy(), ())) == "2.13.0+cu130"
 
 
 # ---- what a node should have -------------------------------------------------------------------
@@ -543,6 +574,7 @@ ALL_LOCKS = [
     *(
         lock(f"{row.version}+{row.tag}", "index", extra, [row.machine], [python])
         for row in tables.TORCH_BUILDS
+        if not row.plugin
         for extra in ("none", "vision", "audio")
         for python in ("3.11", "3.12")
         if row.source == "index" and row.version in ("2.8.0", "2.10.0", "2.13.0")
@@ -599,6 +631,7 @@ def row_of(stack: Stack, facts: Facts) -> tables.TorchWheel:
         for row in tables.TORCH_BUILDS
         if (row.version, row.tag, row.source, row.machine)
         == (stack.torch.version, stack.torch.tag, stack.torch.source, facts.system.machine)
+        and (row.plugin.requirement if row.plugin else "") == stack.torch.plugin
     )
     return row
 
@@ -614,16 +647,21 @@ def check_every_row(facts: Facts, wishes: Policy, locks: list[Lock], stack: Stac
     assert row.backend == stack.backend
     python = next(p for p in facts.pythons if p.path == stack.python)
     assert minor(python.version) in row.pythons
-    made = next(lock for lock in locks if lock.name == stack.lock)
     local = "" if row.source == "pypi" else "+" + row.tag
-    assert (made.torch, made.source) == (row.version + local, row.source)
     assert stack.torch is not None
     assert stack.torch.requirement == "torch==" + row.version + local
-    assert facts.system.machine in made.machines
-    assert minor(python.version) in made.pythons
     needs = WORKLOADS[wishes.workload].packages
     extra = {"torchvision": "vision", "torchaudio": "audio"}
-    assert made.extra == next((extra[p] for p in needs if p in extra), "none")
+    wanted = next((extra[p] for p in needs if p in extra), "none")
+    fitting = [
+        made.name
+        for made in locks
+        if (made.torch, made.source, made.extra) == (row.version + local, row.source, wanted)
+        and made.plugin == stack.torch.plugin
+        and facts.system.machine in made.machines
+        and minor(python.version) in made.pythons
+    ]
+    assert stack.lock in (fitting or [""])
     assert all(getattr(row, package) for package in needs if package in extra)
     assert not WORKLOADS[wishes.workload].needs_accelerator or stack.backend != "cpu"
     for wish, got in (
@@ -705,3 +743,44 @@ def test_a_part_that_no_generation_row_covers_is_refused() -> None:
     device = gpu(0xFFFE, architecture="sm_110")
     facts = machine(architecture="aarch64", accelerators=(device,), drivers=(driver(R580),))
     assert refused(facts, policy()).argument == "accelerator 0000:10:00.0"
+
+
+# ---- the first branch that knows a GPU ---------------------------------------------------------
+
+
+@pytest.fixture
+def blackwell_from_570(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that says so, whatever the shipped one says: the rule is tested, not the figure."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Chip:
+        first_id: int
+        last_id: int
+        first_branch: str
+        generation: str = "blackwell"
+        architecture: str = "sm_100"
+
+    chips = (Chip(H200, H200, "535", "hopper", "sm_90"), Chip(B200, B200, "570"))
+    monkeypatch.setattr("ansible.module_utils.torchnode.driver_choice.CHIPS", chips)
+
+
+@pytest.mark.usefixtures("blackwell_from_570")
+def test_a_branch_older_than_the_gpu_is_refused() -> None:
+    conflict = refused(machine(B200), policy(driver_branch="535"))
+    assert conflict.argument == "torchnode_driver_branch"
+    assert "blackwell" in conflict.expected
+    assert "535" not in conflict.expected
+    assert conflict.nearest == "branch 580"
+    assert resolve(machine(H200), policy(driver_branch="535"), LOCKS).driver is not None
+
+
+@pytest.mark.usefixtures("blackwell_from_570")
+def test_a_loaded_driver_older_than_the_gpu_has_to_go() -> None:
+    facts = machine(B200, loaded="535.230.02")
+    stack = resolve(facts, policy(), LOCKS)
+    assert stack.driver is not None
+    assert (stack.driver.branch, torch_of(stack)) == ("580", "2.13.0+cu130")
+    (step, _python) = plan(facts, stack)
+    assert step.component == "nvidia_driver"
+    assert "570 is the first that knows these GPUs" in step.why
+    assert refused(facts, policy(driver_branch="535")).argument == "torchnode_driver_branch"

@@ -1,4 +1,4 @@
-"""Which torch build, driver, cuDNN and GPU fit together: sourced rows and two pure rules.
+"""Which torch build, driver, cuDNN and device fit together: sourced rows and two pure rules.
 
 Every row cites where it was read. What has no row has no evidence: the resolver refuses it.
 """
@@ -7,65 +7,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Iterable, Optional, Tuple
+from typing import Iterable, Tuple
 
 from . import sources
 from .sources import Source
-
-
-@dataclass(frozen=True)
-class TorchRelease:
-    """A torch release: the Python minors it has wheels for and its companions ('' for none)."""
-
-    version: str
-    pythons: Tuple[str, ...]
-    torchvision: str
-    torchaudio: str
-    cited: Tuple[Source, ...]
-
-
-@dataclass(frozen=True)
-class TorchWheel:
-    """One build of a release, as PyPI or the torch index (``source``) serves it for ``machine``.
-
-    ``cuda`` is the CUDA runtime ('13.0.96', or '13.2' where only the minor is known), ``cudnn``
-    and ``nccl`` are '' where they are unknown. ``architectures`` are what the wheel has code for:
-    'sm_90', and 'compute_120' for embedded PTX; () in CPU builds.
-    """
-
-    release: TorchRelease
-    tag: str
-    source: str
-    machine: str
-    cuda: str = ""
-    cudnn: str = ""
-    nccl: str = ""
-    architectures: Tuple[str, ...] = ()
-    cited: Tuple[Source, ...] = (sources.PYPI_TORCH,)
-
-    @property
-    def version(self) -> str:
-        return self.release.version
-
-    @property
-    def backend(self) -> str:
-        return "cuda" if self.tag.startswith("cu") else "cpu"
-
-    @property
-    def cuda_major(self) -> Optional[int]:
-        return int(self.cuda.split(".")[0]) if self.cuda else None
-
-    @property
-    def pythons(self) -> Tuple[str, ...]:
-        return self.release.pythons
-
-    @property
-    def torchvision(self) -> str:
-        return self.release.torchvision
-
-    @property
-    def torchaudio(self) -> str:
-        return self.release.torchaudio
+from .torch_builds import PREFERRED_TORCH as PREFERRED_TORCH
+from .torch_builds import TORCH_BUILDS as TORCH_BUILDS
+from .torch_builds import TORCH_RELEASES as TORCH_RELEASES
+from .torch_builds import Plugin as Plugin
+from .torch_builds import TorchRelease as TorchRelease
+from .torch_builds import TorchWheel as TorchWheel
 
 
 @dataclass(frozen=True)
@@ -117,95 +68,6 @@ class CudnnSupport:
     minimum_architecture: str
     cited: Tuple[Source, ...] = (sources.CUDNN_SUPPORT,)
 
-
-_VISION_AND_AUDIO = (sources.PYPI_TORCH, sources.PYPI_TORCHVISION, sources.PYPI_TORCHAUDIO)
-_VISION = (sources.PYPI_TORCH, sources.PYPI_TORCHVISION)
-_PY39_313 = ("3.9", "3.10", "3.11", "3.12", "3.13")
-_PY310_314 = ("3.10", "3.11", "3.12", "3.13", "3.14")
-
-_R26 = TorchRelease("2.6.0", _PY39_313, "0.21.0", "2.6.0", _VISION_AND_AUDIO)
-_R27 = TorchRelease("2.7.1", _PY39_313, "0.22.1", "2.7.1", _VISION_AND_AUDIO)
-_R28 = TorchRelease("2.8.0", _PY39_313, "0.23.0", "2.8.0", _VISION_AND_AUDIO)
-_R29 = TorchRelease("2.9.1", _PY310_314, "0.24.1", "2.9.1", _VISION_AND_AUDIO)
-_R210 = TorchRelease("2.10.0", _PY310_314, "0.25.0", "2.10.0", _VISION_AND_AUDIO)
-_R211 = TorchRelease("2.11.0", _PY310_314, "0.26.0", "2.11.0", _VISION_AND_AUDIO)
-_R212 = TorchRelease("2.12.1", _PY310_314, "0.27.1", "", _VISION)
-_R213 = TorchRelease("2.13.0", _PY310_314, "0.28.0", "", _VISION)
-_R214 = TorchRelease("2.14.1", _PY310_314, "0.29.2", "", _VISION)
-_R215 = TorchRelease("2.15.0", ("3.11", "3.12", "3.13", "3.14"), "", "", _VISION)
-
-TORCH_RELEASES = (_R26, _R27, _R28, _R29, _R210, _R211, _R212, _R213, _R214, _R215)
-
-_SM50_90 = ("sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90")
-_SM70_120 = ("sm_70", "sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120")
-_SM75_120 = _SM70_120[1:]
-_ARM = ("sm_80", "sm_90", "sm_100", "sm_110", "sm_120")
-
-_X86, _ARM64 = "x86_64", "aarch64"
-_INDEX = (sources.TORCH_INDEX,)
-_SAME = (sources.PYPI_TORCH, sources.TORCH_INDEX)  # the index's copy of the build on PyPI
-_SCRIPT = (sources.TORCH_BUILD_SCRIPT, sources.TORCH_RELEASE_MATRIX)
-_MATRIX_211 = (sources.TORCH_211_MATRIX, sources.TORCH_RELEASE_MATRIX)
-_MATRIX = (sources.TORCH_RELEASE_MATRIX,)
-_CUDNN_910 = "9.10.2.21"
-
-#: Oldest release first; within a release PyPI's own builds before the index's.
-TORCH_BUILDS = (
-    TorchWheel(_R26, "cu124", "pypi", _X86, "12.4.127", "9.1.0.70", "2.21.5", _SM50_90),
-    TorchWheel(_R26, "cpu", "pypi", _ARM64),
-    TorchWheel(_R26, "cpu", "index", _X86, cited=_INDEX),
-    TorchWheel(_R27, "cu126", "pypi", _X86, "12.6.77", "9.5.1.17", "2.26.2", _SM50_90),
-    TorchWheel(_R27, "cpu", "pypi", _ARM64),
-    TorchWheel(_R27, "cpu", "index", _X86, cited=_INDEX),
-    TorchWheel(_R28, "cu128", "pypi", _X86, "12.8.90", _CUDNN_910, "2.27.3", _SM70_120),
-    TorchWheel(_R28, "cpu", "pypi", _ARM64),
-    TorchWheel(_R28, "cpu", "index", _X86, cited=_INDEX),
-    TorchWheel(_R28, "cu126", "index", _X86, "12.6", _CUDNN_910, "", _SM50_90, _SCRIPT),
-    TorchWheel(_R28, "cu128", "index", _X86, "12.8.90", _CUDNN_910, "2.27.3", _SM70_120, _SAME),
-    TorchWheel(_R29, "cu128", "pypi", _X86, "12.8.90", _CUDNN_910, "2.27.5", _SM70_120),
-    TorchWheel(_R29, "cpu", "pypi", _ARM64),
-    TorchWheel(_R29, "cpu", "index", _X86, cited=_INDEX),
-    TorchWheel(_R29, "cu126", "index", _X86, "12.6", _CUDNN_910, "", _SM50_90, _SCRIPT),
-    TorchWheel(_R29, "cu128", "index", _X86, "12.8.90", _CUDNN_910, "2.27.5", _SM70_120, _SAME),
-    TorchWheel(_R210, "cu128", "pypi", _X86, "12.8.90", _CUDNN_910, "2.27.5", _SM70_120),
-    TorchWheel(_R210, "cpu", "pypi", _ARM64),
-    TorchWheel(_R210, "cpu", "index", _X86, cited=_INDEX),
-    TorchWheel(_R210, "cu126", "index", _X86, "12.6", _CUDNN_910, "2.27.5", _SM50_90, _SCRIPT),
-    TorchWheel(_R210, "cu128", "index", _X86, "12.8.90", _CUDNN_910, "2.27.5", _SM70_120, _SAME),
-    TorchWheel(_R211, "cu130", "pypi", _X86, "13.0.96", "9.19.0.56", "2.28.9", _SM75_120),
-    TorchWheel(_R211, "cu130", "pypi", _ARM64, "13.0.96", "9.19.0.56", "2.28.9", _ARM),
-    TorchWheel(_R211, "cpu", "index", _X86, cited=_INDEX),
-    TorchWheel(_R211, "cu126", "index", _X86, "12.6", _CUDNN_910, "2.28.9", _SM50_90, _MATRIX_211),
-    TorchWheel(_R211, "cu128", "index", _X86, "12.8", "9.17.1.4", "2.28.9", _SM75_120, _MATRIX_211),
-    TorchWheel(_R211, "cu130", "index", _X86, "13.0.96", "9.19.0.56", "2.28.9", _SM75_120, _SAME),
-    TorchWheel(_R212, "cu130", "pypi", _X86, "13.0.96", "9.20.0.48", "2.29.7", _SM75_120),
-    TorchWheel(_R212, "cu130", "pypi", _ARM64, "13.0.96", "9.20.0.48", "2.29.7", _ARM),
-    TorchWheel(_R212, "cpu", "index", _X86, cited=_INDEX),
-    TorchWheel(_R212, "cu126", "index", _X86, "12.6", _CUDNN_910, "2.29.3", _SM50_90, _MATRIX),
-    TorchWheel(_R212, "cu130", "index", _X86, "13.0.96", "9.20.0.48", "2.29.7", _SM75_120, _SAME),
-    TorchWheel(_R212, "cu132", "index", _X86, "13.2", "9.20.0.48", "2.29.7", _SM75_120, _MATRIX),
-    TorchWheel(_R213, "cu130", "pypi", _X86, "13.0.96", "9.20.0.48", "2.29.7", _SM75_120),
-    TorchWheel(_R213, "cu130", "pypi", _ARM64, "13.0.96", "9.20.0.48", "2.29.7", _ARM),
-    TorchWheel(_R213, "cpu", "index", _X86, cited=_INDEX),
-    TorchWheel(_R213, "cpu", "index", _ARM64, cited=_INDEX),
-    TorchWheel(_R213, "cu126", "index", _X86, "12.6", _CUDNN_910, "2.29.3", _SM50_90, _MATRIX),
-    TorchWheel(_R213, "cu130", "index", _X86, "13.0.96", "9.20.0.48", "2.29.7", _SM75_120, _SAME),
-    TorchWheel(_R213, "cu132", "index", _X86, "13.2", "9.20.0.48", "2.29.7", _SM75_120, _MATRIX),
-    TorchWheel(_R214, "cu130", "pypi", _X86, "13.0.96", "9.24.0.43", "2.30.7", _SM75_120),
-    TorchWheel(_R214, "cu130", "pypi", _ARM64, "13.0.96", "9.24.0.43", "2.30.7", _ARM),
-    TorchWheel(_R215, "cu132", "pypi", _X86, "13.2.86", "9.26.0.51", "2.30.7", _SM75_120),
-    TorchWheel(_R215, "cu132", "pypi", _ARM64, "13.2.86", "9.26.0.51", "2.30.7", _ARM),
-)
-
-#: The releases that the resolver tries, in this order, when the operator names none.
-PREFERRED_TORCH = (
-    "2.13.0",  # the default: torchvision 0.28.0 pins it, and its +cpu build can be locked
-    "2.11.0",  # the last that torchaudio matches: audio workloads take it
-    "2.10.0",  # the newest on PyPI with code for Volta (cu128), for V100
-    "2.7.1",  # the newest on PyPI with code for Pascal and Maxwell (cu126)
-    # 2.12.1 and 2.14.1 bring nothing that their neighbours lack, and no torchvision names 2.15:
-    # they are installed when asked for.
-)
 
 DRIVER_FLOORS = (
     DriverFloor(11, "450.80.02"),
@@ -261,6 +123,12 @@ CUDNN = (
     CudnnSupport("9.17.0", (12, 13), "sm_75"),
 )
 
+_DG2 = ("acm-g10", "acm-g11", "dg2-g10", "dg2-g11", "ats-m75", "ats-m150")
+
+#: The family that torch's xpu wheels are built for, by Intel's name of a device target that is
+#: not a family itself. Source: sources.XPU_DEVICE_FAMILIES.
+XPU_FAMILIES = dict.fromkeys(_DG2, "dg2")
+
 _TARGET = re.compile(r"(sm|compute)_(\d+)(\d)([af]?)")
 
 
@@ -281,6 +149,21 @@ def architecture_runs(architecture: str, built: Iterable[str]) -> bool:
     """
     _, major, minor, _ = parse_architecture(architecture)
     return any(_target_runs((major, minor), target) for target in built)
+
+
+def build_runs(backend: str, architecture: str, built: Tuple[str, ...]) -> bool:
+    """Whether a build with code for ``built`` runs on a device of ``backend``'s ``architecture``.
+
+    cuda has rules of its own. rocm and xpu wheels name their targets one by one: what is not named
+    has no code. The other backends compile for the device that they find.
+    """
+    if backend == "cuda":
+        return architecture_runs(architecture, built)
+    if backend == "rocm":
+        return architecture.partition(":")[0] in built  # 'gfx90a:sramecc+:xnack-' is a gfx90a
+    if backend == "xpu":
+        return XPU_FAMILIES.get(architecture, architecture) in built
+    return True
 
 
 def _target_runs(device: Tuple[int, int], target: str) -> bool:
