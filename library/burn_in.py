@@ -25,9 +25,9 @@ options:
     type: str
     required: true
   backend:
-    description: What to burn. V(cpu) is one device of all cores.
+    description: What to burn, V(cuda) or V(cpu), which is one device of all cores. Any other
+      backend ends as incomplete, since nothing was measured.
     type: str
-    choices: [cpu, cuda]
     required: true
   accelerators:
     description: The accelerators that the survey found, as M(accelerator_facts) returns them. Those
@@ -115,13 +115,13 @@ torchnode:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible.module_utils.torchnode.burn_in import plan, progress, runner
-from ansible.module_utils.torchnode.burn_in.judge import judge, skipped, told
+from ansible.module_utils.torchnode.burn_in.judge import judge, skipped, told, unknown_backend
 from ansible.module_utils.torchnode.burn_in.summary import summary
 from ansible.module_utils.torchnode.outcome import Result, fold
 
 ARGUMENTS = {
     "python": {"type": "str", "required": True},
-    "backend": {"type": "str", "choices": sorted(plan.BACKENDS), "required": True},
+    "backend": {"type": "str", "required": True},
     "accelerators": {"type": "list", "elements": "dict", "default": []},
     "seconds": {"type": "int", "default": 20},
     "start_timeout": {"type": "int", "default": 120},
@@ -137,6 +137,14 @@ def main() -> None:
     """Parse, burn, judge, exit."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     result: dict[str, object] = {"stage": "burn_in"}
+    backend = module.params["backend"]
+    if backend not in plan.BACKENDS and not module.check_mode:
+        unknown = unknown_backend(backend, sorted(plan.BACKENDS))
+        result["outcomes"] = [unknown.as_dict()]
+        module.fail_json(msg=told([unknown]), torchnode=result)
+    if backend not in plan.BACKENDS:
+        result["outcomes"] = [o.as_dict() for o in skipped([backend], "Check mode burns nothing.")]
+        module.exit_json(changed=False, msg="check mode: nothing burned", torchnode=result)
     try:
         planned = plan.make(module.params)
         progress.check(planned.progress)

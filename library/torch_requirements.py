@@ -28,7 +28,8 @@ options:
   workload:
     description:
       - What the node is for. One of V(training), V(fine-tuning), V(inference),
-        V(quantized-inference), V(distributed), V(vision), V(audio), V(llm-7b), V(llm-70b).
+        V(quantized-inference), V(distributed), V(benchmarking), V(vision), V(audio), V(llm-7b),
+        V(llm-70b).
       - All but V(inference), V(vision) and V(audio) need an accelerator.
     type: str
     default: inference
@@ -40,14 +41,15 @@ options:
   facts:
     description:
       - The survey's facts. With them devices are counted against the machine's, and causes are
-        told apart more finely.
+        told apart more finely. The stack, else the facts, say which backend is verified.
     type: dict
   requirements:
     description:
       - Minimum versions that the operator adds to the profile, such as C(torch) V(>=2.6).
       - A key is one of C(torch), C(torchvision), C(torchaudio), C(accelerate), C(transformers),
         C(nvidia-ml-py), C(triton), C(numpy), C(safetensors), C(bitsandbytes), C(flash-attn),
-        C(python), C(driver), C(cuda), C(cudnn). A lower minimum than the profile's has no effect.
+        C(torch-npu), C(torch-mlu), C(torch-xla), C(libtpu), C(python), C(driver), C(cuda),
+        C(cudnn). A lower minimum than the profile's has no effect.
     type: dict
     default: {}
   timeout:
@@ -134,6 +136,7 @@ def main() -> None:
         requirements.imports(subject.workload),
         module.params["timeout"],
         write_bytecode=subject.stack is not None and not subject.stack.adopted,
+        backend=subject.wanted,
     )
     outcomes = requirements.judge(subject.seen(report))
     told = {

@@ -6,29 +6,20 @@ the cause; :func:`explain` does so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Mapping, Tuple
 
+from .data.failures import BACKEND_ROWS, Cause
 
-@dataclass(frozen=True)
-class Cause:
-    """One thing that can be wrong: how it shows, why, and what to do about it."""
-
-    id: str
-    symptom: str
-    cause: str
-    remedy: str
-
-
+# Shown for CUDA; the other backends' own are in data/failures.py.
 _UNAVAILABLE = "torch.cuda.is_available() is False"
 
 _ROWS = (
     Cause(
         "no_device_on_bus",
         _UNAVAILABLE,
-        "No GPU of this backend is on the PCI bus of this machine.",
-        "If it should have one, power the machine off and on, reseat or replace the GPU, or attach "
-        "it to the virtual machine; `lspci -nn` shows what is there. Otherwise ask for the cpu "
+        "No accelerator of this backend is on the PCI bus of this machine.",
+        "If it should have one, power the machine off and on, reseat or replace it, or attach it "
+        "to the virtual machine; `lspci -nn` shows what is there. Otherwise ask for the cpu "
         "backend.",
     ),
     Cause(
@@ -84,7 +75,7 @@ _ROWS = (
     Cause(
         "hidden_by_environment",
         _UNAVAILABLE,
-        "{variable}={value!r} hides {what} from every CUDA program started in this environment. "
+        "{variable}={value!r} hides {what} from every program started in this environment. "
         "Set but empty counts: it hides all.",
         "Unset {variable} where it is set (the job's environment, /etc/environment, the shell's or "
         "the service's files), then verify again.",
@@ -92,9 +83,10 @@ _ROWS = (
     Cause(
         "container_without_devices",
         _UNAVAILABLE,
-        "This runs in a container ({container}) that was given no GPU device nodes.",
-        "Start the container with its GPUs: `--gpus all`, or `--device nvidia.com/gpu=all` with "
-        "the NVIDIA container toolkit installed on the host.",
+        "This runs in a container ({container}) that was given no device nodes.",
+        "Start the container with its devices. NVIDIA: `--gpus all`, or `--device "
+        "nvidia.com/gpu=all` with the container toolkit on the host. AMD: `--device /dev/kfd "
+        "--device /dev/dri`. Others: `--device` for each of the vendor's nodes.",
     ),
     Cause(
         "device_nodes_missing",
@@ -106,21 +98,23 @@ _ROWS = (
         "device_node_rights",
         _UNAVAILABLE,
         "This user (uid {uid}) may not open {nodes}.",
-        "Add the user to the group that owns the device nodes (`ls -l /dev/nvidia*`), or correct "
+        "Add the user to the group that owns them (`ls -l` names it: render on AMD and Intel, "
+        "HwHiAiUser on Ascend) and log in anew. NVIDIA's are open to all: correct "
         "NVreg_DeviceFileMode in /etc/modprobe.d and reload the driver.",
     ),
     Cause(
         "unavailable_unknown",
         _UNAVAILABLE,
-        "torch cannot use the GPU and none of the known reasons applies. It says: {text}",
-        "Read `nvidia-smi` and `dmesg | grep -i -e nvrm -e xid` on the node; both usually name it.",
+        "torch cannot use the device and none of the known reasons applies. It says: {text}",
+        "Read the vendor's tool (nvidia-smi, rocm-smi, xpu-smi, npu-smi, cnmon) and `dmesg` on the "
+        "node; between them they usually name it.",
     ),
     Cause(
         "no_kernel_image",
         "is_available() is True and the first kernel fails: no kernel image",
         "This torch holds no code for the device: built for {built}, the device is {device}.",
         "Install a torch build whose architecture list covers the device; older GPUs need an older "
-        "CUDA tag, newer GPUs a newer one.",
+        "CUDA or ROCm tag, newer GPUs a newer one.",
     ),
     Cause(
         "out_of_memory",
@@ -140,8 +134,8 @@ _ROWS = (
         "kernel_failed",
         "a kernel launch fails",
         "The device did not run a small computation: {text}",
-        "Look for Xid errors with `dmesg | grep -i xid`. Reset the GPU or reboot; if it comes "
-        "back, replace the GPU.",
+        "Read `dmesg` for the driver's errors (Xid on NVIDIA). Reset the device or reboot; if it "
+        "comes back, replace the device.",
     ),
     Cause(
         "wrong_result",
@@ -262,14 +256,16 @@ _ROWS = (
         "no kernel image",
         "The device is {device} and this torch was built for {built}: it holds no code for it.",
         "Install a torch build whose architecture list covers the device; older GPUs need an older "
-        "CUDA tag, newer GPUs a newer one.",
+        "CUDA or ROCm tag, newer GPUs a newer one.",
     ),
     Cause(
         "fewer_devices",
         "torch sees fewer GPUs than the machine has",
         "The machine has {surveyed} and torch sees {found}: a device fell out of the driver, or "
         "is hidden from this user.",
-        "Compare `nvidia-smi -L` with `lspci`, and look for Xid errors in `dmesg`.",
+        "Compare the vendor's tool (`nvidia-smi -L`) with `lspci`, and read `dmesg` for the "
+        "driver's "
+        "errors.",
     ),
     Cause(
         "more_devices",
@@ -319,7 +315,7 @@ _ROWS = (
     ),
 )
 
-CAUSES: Mapping[str, Cause] = {row.id: row for row in _ROWS}
+CAUSES: Mapping[str, Cause] = {row.id: row for row in (*_ROWS, *BACKEND_ROWS)}
 
 
 def explain(cause_id: str, **values: object) -> Tuple[str, str]:

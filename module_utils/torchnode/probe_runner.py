@@ -36,8 +36,9 @@ def run_probe(
     imports: Sequence[str],
     timeout_seconds: float,
     write_bytecode: bool = False,
+    backend: str = "",
 ) -> ProbeReport:
-    """Run the probe with the interpreter ``python``.
+    """Run the probe with the interpreter ``python`` for ``backend`` ('': what torch is made for).
 
     The caller's environment is passed on unchanged, so that what hides devices from programs
     hides them from the probe. ``write_bytecode`` lets Python keep what it compiles, in an
@@ -48,6 +49,7 @@ def run_probe(
     options = {
         "packages": list(packages),
         "imports": list(imports),
+        "backend": backend,
         "deadline_seconds": int(timeout_seconds) + 10,
     }
     begin = time.monotonic()

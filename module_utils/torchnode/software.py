@@ -80,8 +80,17 @@ def _process(node: Node, pid: str, nodes: Set[str]) -> Optional[Process]:
     held = nodes & {node.link(path) for path in node.glob("/proc/%s/fd/*" % pid)}
     if not held:
         return None
-    command = (node.read("/proc/%s/cmdline" % pid) or "").replace("\0", " ").strip()
-    return Process(int(pid), _owner(base), command[:200], tuple(sorted(held)))
+    words = (node.read("/proc/%s/cmdline" % pid) or "").split("\0")
+    return Process(int(pid), _owner(base), _program(words), tuple(sorted(held)))
+
+
+def _program(words: Sequence[str]) -> str:
+    """'python train.py', 'python -m torch.distributed.run': arguments may hold somebody's token."""
+    name, rest = os.path.basename(words[0]), [word for word in words[1:3] if word]
+    if rest[:1] == ["-m"]:
+        return " ".join([name, *rest])[:80]
+    script = [os.path.basename(rest[0])] if rest and not rest[0].startswith("-") else []
+    return " ".join([name, *script])[:80]
 
 
 def _owner(path: str) -> str:

@@ -351,3 +351,11 @@ def test_ceilings_are_sourced_and_exact() -> None:
     assert ceiling("NVIDIA H200 NVL", "bf16") is None
     assert ceiling("NVIDIA GH200", "bf16") is None
     assert ceiling("NVIDIA H200", "fp32") is None
+
+
+def test_a_backend_without_a_burn_in_is_incomplete() -> None:
+    outcome = judge.unknown_backend("xpu", ["cpu", "cuda"])
+    assert outcome.result is Result.INCOMPLETE
+    assert outcome.required
+    assert fold([outcome]) is Result.INCOMPLETE
+    assert "no burn-in for the backend xpu" in outcome.cause

@@ -30,12 +30,17 @@ def site(tmp_path, monkeypatch):
 def verify(timeout=20, workload="inference", surveyed=None, minima=None):
     """(outcomes by check, report) of this Python with what is on PYTHONPATH."""
     chosen, work = requirements.choose("transformers-v5", workload)
-    report = run_probe(
-        sys.executable, requirements.packages(work), requirements.imports(work), timeout
-    )
     subject = requirements.Subject(
-        chosen, work, report, facts=surveyed, minima=minima or {}, python=sys.executable
+        chosen, work, ProbeReport(), facts=surveyed, minima=minima or {}, python=sys.executable
     )
+    report = run_probe(
+        sys.executable,
+        requirements.packages(work),
+        requirements.imports(work),
+        timeout,
+        backend=subject.wanted,
+    )
+    subject = subject.seen(report)
     outcomes = {o.id.partition(".")[2]: o for o in requirements.judge(subject)}
     return outcomes, report
 
@@ -297,3 +302,73 @@ def test_endings_are_clauses():
 
 def test_the_source_is_the_probe():
     assert b"def run_kernel" in probe_source()
+
+
+def test_a_flood_on_stdout_is_survived(site):
+    flood = "import os; [os.write(1, b'x' * 65536) for _ in range(400)]"
+    make_torch(site, early=flood)
+    make_companions(site)
+    outcomes, report = verify()
+    assert report.complete
+    assert len(report.stdout_tail) <= 2000
+    assert outcomes["torch_import"].result is Result.PASS
+
+
+def test_a_child_that_holds_the_streams_does_not_hold_the_verdict(site, tmp_path):
+    """A daemonised child keeps stdout, stderr and every descriptor that it was given."""
+    child = (
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    time.sleep(15)\n"
+        "    os._exit(0)\n"
+    )
+    make_torch(site, early="exec(%r)" % child)
+    make_companions(site)
+    begin = time.monotonic()
+    outcomes, report = verify()
+    assert time.monotonic() - begin < 12
+    assert report.complete
+    assert outcomes["kernel.cpu"].result is Result.PASS
+
+
+def test_version_metadata_that_is_no_version(site):
+    make_torch(site, version="unknown", metadata="2.9.1")
+    make_companions(site)
+    outcomes, _report = verify()
+    assert outcomes["torch_version"].result is Result.FAIL
+    assert outcomes["metadata_agrees"].result is Result.FAIL
+
+
+@pytest.mark.parametrize(
+    ("late", "cause"),
+    [
+        ("cuda.is_available = staticmethod(lambda: 1 / 0)", "ZeroDivisionError"),
+        ("cuda.is_available = staticmethod(lambda: __import__('os').abort())", "SIGABRT"),
+    ],
+)
+def test_a_torch_that_breaks_when_it_is_asked_for_its_devices(site, late, cause):
+    make_torch(site, late=late)
+    make_companions(site)
+    outcomes, _report = verify(surveyed=facts(), workload="training")
+    assert outcomes["backend_available"].result in (Result.FAIL, Result.INCOMPLETE)
+    assert cause in outcomes["backend_available"].cause + outcomes["backend_available"].observed
+    assert outcomes["accelerator_for_workload"].result is not Result.PASS
+
+
+def test_out_of_memory_is_named(site):
+    make_torch(site, devices=1, kernel="raise RuntimeError('CUDA out of memory. Tried to')")
+    make_companions(site)
+    outcome = verify(surveyed=facts())[0]["kernel.gpu0"]
+    assert outcome.result is Result.FAIL
+    assert "pid 4711 (python of alice)" in outcome.cause
+
+
+def test_a_foreign_cudnn_is_seen(site, tmp_path, monkeypatch):
+    (tmp_path / "libcudnn.so.8").write_text("")
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    make_torch(site, devices=1)
+    make_companions(site)
+    outcome = verify(surveyed=facts())[0]["cudnn"]
+    assert outcome.result is Result.WARN
+    assert str(tmp_path) in outcome.cause

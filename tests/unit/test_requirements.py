@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from verify_samples import SITE, UNAVAILABLE, facts, judge, sections, stack, tells
 
@@ -74,6 +78,14 @@ CASES = [
     (sections(cudnn={"version": 8500}), {}, "cudnn", "fail", "package_too_old"),
     (sections(cudnn={"version": None}), {}, "cudnn", "fail", "cudnn_missing"),
     (
+        # As an H100 with the distribution's cuDNN on LD_LIBRARY_PATH said it.
+        sections(cudnn=None, environment={"cudnn_on_library_path": ["/usr/lib/cudnn"]}),
+        {"report": {"errors": {"cudnn": "RuntimeError: cuDNN version incompatibility"}}},
+        "cudnn",
+        "fail",
+        "cudnn_on_library_path",
+    ),
+    (
         sections(environment={"cudnn_on_library_path": ["/usr/lib/cudnn"]}),
         {},
         "cudnn",
@@ -82,7 +94,7 @@ CASES = [
     ),
     (sections(nvml={"driver": "575.57.08"}), {}, "driver", "warn", "driver_too_old"),
     (
-        sections(nvml={"driver": "575.57.08"}, cuda=UNAVAILABLE),
+        sections(nvml={"driver": "575.57.08"}, backend=UNAVAILABLE),
         {},
         "driver",
         "fail",
@@ -104,7 +116,7 @@ CASES = [
     (sections(nvidia_smi={"exit_status": 9}), {}, "nvidia_smi", "fail", "nvidia_smi_failed"),
     (sections(nvidia_smi=None), {}, "nvidia_smi", "incomplete", "not_measured"),
     (
-        sections(cuda=UNAVAILABLE),
+        sections(backend=UNAVAILABLE),
         {"workload": "training"},
         "accelerator_for_workload",
         "fail",
@@ -196,7 +208,8 @@ def test_nothing_that_is_missing_passes():
     ],
 )
 def test_memory_over_the_node(sizes, workload, expected):
-    told = sections(cuda={"device_count": len(sizes)})
+    names = ["gpu%d" % index for index in range(len(sizes))]
+    told = sections(backend={"device_count": len(sizes), "devices": names})
     for index, size in enumerate(sizes):
         told["device.gpu%d" % index] = {**told["device.gpu0"], "total_memory": size}
         told["kernel.gpu%d" % index] = told["kernel.gpu0"]
@@ -206,7 +219,7 @@ def test_memory_over_the_node(sizes, workload, expected):
 
 def test_a_cpu_stack_skips_what_only_cuda_has():
     told = sections(
-        cuda=UNAVAILABLE,
+        backend=UNAVAILABLE,
         torch_build={"cuda": None},
         torch_files={
             "torches": [
@@ -221,7 +234,7 @@ def test_a_cpu_stack_skips_what_only_cuda_has():
 
 
 def test_an_unknown_backend_is_never_a_pass():
-    outcomes = judge(stack=stack("rocm", "rocm7.2"))
+    outcomes = judge(stack=stack("hpu", "hpu"))
     assert outcomes["backend_available"].result is Result.INCOMPLETE
 
 
@@ -272,6 +285,47 @@ def test_profiles_and_workloads_are_sourced():
         assert len(source.retrieved) == 10
     for workload in WORKLOADS.values():
         assert 0 < workload.device_memory_gb <= workload.memory_gb
+
+
+def test_out_of_memory_names_the_pid_that_nvml_counts():
+    told = sections(
+        kernel__gpu0=None,
+        nvml={
+            "devices": [
+                {"uuid": "GPU-9999", "mig": False, "processes": [{"pid": 1, "bytes": 1}]},
+                {
+                    "uuid": "GPU-0f0f",
+                    "mig": False,
+                    "processes": [{"pid": 4711, "bytes": 79 * 10**9}],
+                },
+            ]
+        },
+    )
+    report = {"errors": {"kernel.gpu0": "OutOfMemoryError: CUDA out of memory."}}
+    outcome = judge(told, report=report)["kernel.gpu0"]
+    assert "Held by: pid 4711 (python of alice) with 79.0 GB." in outcome.cause
+
+
+@pytest.mark.parametrize(
+    ("mig", "gpus", "result"),
+    [(True, 8, "pass"), (True, 7, "fail"), (False, 8, "fail"), (None, 8, "fail")],
+)
+def test_one_mig_instance_of_many_is_no_fault_and_a_lost_gpu_is(mig, gpus, result):
+    device = {"uuid": "GPU-0f0f", "mig": mig, "processes": []}
+    told = sections(nvml={"device_count": gpus, "devices": [device]})
+    assert judge(told, facts=facts(8))["device_count"].result == result
+
+
+def test_every_workload_but_three_needs_an_accelerator():
+    free = {name for name, workload in WORKLOADS.items() if not workload.needs_accelerator}
+    assert free == {"inference", "vision", "audio"}
+
+
+def test_the_troubleshooting_page_is_fresh():
+    root = Path(__file__).resolve().parents[2]
+    tool = [sys.executable, str(root / "tools" / "troubleshooting_doc.py"), "--check"]
+    done = subprocess.run(tool, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_cause_is_whole():

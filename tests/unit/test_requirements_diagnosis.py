@@ -7,12 +7,12 @@ from verify_samples import UNAVAILABLE, facts, judge, sections, tells
 
 from ansible.module_utils.torchnode.model import Accelerator
 from ansible.module_utils.torchnode.outcome import Result
-from ansible.module_utils.torchnode.requirements.diagnosis import RULES, hides_all
+from ansible.module_utils.torchnode.requirements.backends.cuda import RULES, hides_all
 
 
 def broken(text="", **changes):
     """The H200 with a torch that says ``text`` instead of using it."""
-    return sections(cuda={**UNAVAILABLE, "init_error": text}, **changes)
+    return sections(backend={**UNAVAILABLE, "init_error": text}, **changes)
 
 
 NO_MODULE: dict[str, object] = {"nvidia_module": None, "nodes": []}

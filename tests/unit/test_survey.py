@@ -370,7 +370,7 @@ def test_blocking_modules(h200: FixtureNode) -> None:
 def test_processes_that_hold_a_gpu_are_named(h200: FixtureNode) -> None:
     gpu = os.path.realpath(h200.path("/dev/nvidia0"))
     for pid, target in ((4711, gpu), (4712, "/dev/null")):
-        h200.write(f"/proc/{pid}/cmdline", "python\0train.py\0")
+        h200.write(f"/proc/{pid}/cmdline", "/usr/bin/python\0train.py\0--token=secret\0")
         os.makedirs(h200.path(f"/proc/{pid}/fd"))
         os.symlink(target, h200.path(f"/proc/{pid}/fd/3"))
         Path(h200.path(f"/proc/{pid}/fd/4")).write_text("closed before it could be read")

@@ -68,7 +68,14 @@ H200: dict[str, Any] = {
     },
     "cudnn": {"version": 91900},
     "kernel.cpu": {"values": 2304, "wrong": 0, "seconds": 0.01},
-    "cuda": {"available": True, "device_count": 1, "warnings": [], "init_error": None},
+    "backend": {
+        "backend": "cuda",
+        "available": True,
+        "device_count": 1,
+        "devices": ["gpu0"],
+        "warnings": [],
+        "init_error": None,
+    },
     "device.gpu0": {
         "index": 0,
         "name": "NVIDIA H200",
@@ -82,7 +89,13 @@ H200: dict[str, Any] = {
     "import.transformers": {"version": "5.23.0", "torch_available": True},
 }
 
-UNAVAILABLE = {"available": False, "device_count": 0, "warnings": [], "init_error": "RuntimeError"}
+UNAVAILABLE = {
+    "available": False,
+    "device_count": 0,
+    "devices": [],
+    "warnings": [],
+    "init_error": "RuntimeError",
+}
 
 
 def facts(count: int = 1, **changes: Any) -> Facts:
@@ -199,11 +212,14 @@ FAKE_TORCH = """
         return Matrix(rows)
 
     class _C:
-        _cuda_getArchFlags = staticmethod(lambda: {arch!r})
+        _cuda_getArchFlags = _xpu_getArchFlags = staticmethod(lambda: {arch!r})
 
     class backends:
         class cudnn:
             version = staticmethod(lambda: 91900)
+        class mps:
+            is_built = staticmethod(lambda: {mps})
+            is_available = staticmethod(lambda: {mps} and {devices} > 0)
 
     class cuda:
         is_available = staticmethod(lambda: {devices} > 0)
@@ -212,7 +228,12 @@ FAKE_TORCH = """
         synchronize = staticmethod(lambda device: None)
         mem_get_info = staticmethod(lambda index: (10**10, 8 * 10**10))
         get_device_properties = staticmethod(lambda index: types.SimpleNamespace(
-            name="Fake", major=9, minor=0, total_memory=8 * 10**10, uuid="u"))
+            name="Fake", major=9, minor=0, total_memory=8 * 10**10, uuid="u",
+            gcnArchName={gcn!r}))
+        recommended_max_memory = staticmethod(lambda: 8 * 10**10)
+
+    # Stand-ins: the other vendors' namespaces answer as the one above does.
+    xpu = npu = mlu = mps = cuda
     {late}
 """
 
@@ -227,17 +248,22 @@ def make_torch(
     kernel: str = "pass",
     early: str = "",
     late: str = "",
+    hip: str | None = None,
+    xpu: str | None = None,
+    mps: bool = False,
+    gcn: str | None = None,
 ) -> None:
     """A torch in the folder ``site``; ``early`` and ``late`` run while it is imported."""
     package = site / "torch"
     package.mkdir(parents=True)
     source = textwrap.dedent(FAKE_TORCH).format(
-        early=early, late=late, devices=devices, arch=arch, kernel=kernel
+        early=early, late=late, devices=devices, arch=arch, kernel=kernel, mps=mps, gcn=gcn
     )
     (package / "__init__.py").write_text(source)
     (package / "version.py").write_text(
-        "from typing import Optional\n__version__ = %r\ncuda: Optional[str] = %r\nhip = None\n"
-        % (version, cuda)
+        "from typing import Optional\n"
+        "__version__ = %r\ncuda: Optional[str] = %r\nhip = %r\nxpu = %r\n"
+        % (version, cuda, hip, xpu)
     )
     make_metadata(site, "torch", metadata or version.split("+")[0])
 

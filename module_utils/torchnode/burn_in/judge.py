@@ -125,6 +125,20 @@ def skipped(names: list[str], why: str) -> list[Outcome]:
     ]
 
 
+def unknown_backend(backend: str, known: Sequence[str]) -> Outcome:
+    """A backend that no worker can drive has not been burned in, which is not a pass."""
+    return Outcome(
+        "burn_in.devices",
+        STAGE,
+        Result.INCOMPLETE,
+        backend,
+        "one of " + ", ".join(known),
+        "torchnode has no burn-in for the backend %s yet." % backend,
+        "Burn these devices in with the vendor's own tool. playbooks/provision.yml proves the rest "
+        "of the node without a burn-in, and its verdict says so.",
+    )
+
+
 def told(outcomes: Sequence[Outcome]) -> str:
     """One line for the module's msg: the worst outcome with its remedy, or that all is well."""
     first = worst(outcomes)

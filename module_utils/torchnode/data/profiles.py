@@ -85,6 +85,38 @@ PROFILES: Mapping[str, Profile] = {
     )
 }
 
+TRANSFORMERS_CODE = Source(
+    "https://github.com/huggingface/transformers/blob/v5.23.0/src/transformers/utils/"
+    "import_utils.py",
+    "2026-11-22",
+    "Read in the wheel of 5.23.0: is_flash_attn_2_available compares with 2.3.3 wherever torch's "
+    "cuda module answers (CUDA and ROCm) and on MLUs; is_torch_xpu_available asks for torch 2.6.",
+)
+
+
+@dataclass(frozen=True)
+class BackendMinimum:
+    """A package's floor on one backend, beyond the profile's. ``required`` is False for a package
+    that need not be there: its version counts where it is."""
+
+    backend: str
+    package: str
+    minimum: str
+    required: bool
+    source: Source
+
+
+#: Two rows for one package are two sources that disagree; the higher one is what works.
+BACKEND_MINIMA: Tuple[BackendMinimum, ...] = (
+    BackendMinimum("xpu", "torch", "2.6.0", True, TRANSFORMERS_ENVIRONMENT),
+    BackendMinimum("xpu", "torch", "2.6", True, TRANSFORMERS_CODE),
+    BackendMinimum("cuda", "flash-attn", "2.1.0", False, TRANSFORMERS_ENVIRONMENT),
+    BackendMinimum("rocm", "flash-attn", "2.0.4", False, TRANSFORMERS_ENVIRONMENT),
+    BackendMinimum("cuda", "flash-attn", "2.3.3", False, TRANSFORMERS_CODE),
+    BackendMinimum("rocm", "flash-attn", "2.3.3", False, TRANSFORMERS_CODE),
+    BackendMinimum("mlu", "flash-attn", "2.3.3", False, TRANSFORMERS_CODE),
+)
+
 WORKLOADS: Mapping[str, Workload] = {
     workload.name: workload
     for workload in (
@@ -93,6 +125,7 @@ WORKLOADS: Mapping[str, Workload] = {
         Workload("inference", needs_accelerator=False, memory_gb=8),
         Workload("quantized-inference", needs_accelerator=True, memory_gb=8),
         Workload("distributed", needs_accelerator=True, memory_gb=8),
+        Workload("benchmarking", needs_accelerator=True, memory_gb=8),
         Workload(
             "vision",
             needs_accelerator=False,
@@ -125,6 +158,10 @@ PROBED_PACKAGES = (
     "safetensors",
     "bitsandbytes",
     "flash-attn",
+    "torch-npu",
+    "torch-mlu",
+    "torch-xla",
+    "libtpu",
 )
 
 #: What an operator may put a minimum on: the probed packages, and these parts of the stack.

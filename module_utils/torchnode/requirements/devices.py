@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import re
-from typing import Any, List, Mapping, Tuple
+from typing import Any, List, Mapping, Sequence, Tuple
 
-from ..data.compatibility import architecture_runs
+from ..data.compatibility import build_runs
 from ..data.profiles import GIGABYTE, MEMORY_ALLOWANCE
 from ..outcome import Outcome, Result
+from .backends import BACKENDS
 from .subject import Subject, failed, passed, skipped, unmeasured
 
-PER_DEVICE = ("architecture", "kernel", "compute_capability", "memory")
+PER_DEVICE = ("architecture", "kernel", "memory")
 
 
 def judge_devices(subject: Subject) -> List[Outcome]:
-    """A kernel on the CPU always; on a CUDA node all checks for each device that torch sees."""
+    """A kernel on the CPU always; else all checks for each device that torch sees."""
     outcomes = [kernel(subject, "cpu")]
-    if subject.backend != "cuda":
+    if subject.backend not in BACKENDS:
         return outcomes
-    cuda = subject.report.sections.get("cuda")
-    if cuda is None:
-        return outcomes + [unmeasured(check, subject, "cuda") for check in PER_DEVICE]
-    if not (cuda["available"] and cuda["device_count"]):
+    checks = per_device(subject)
+    told = subject.report.sections.get("backend")
+    if told is None and {"plugin", "backend"} & set(subject.report.errors):
+        told = {"devices": []}
+    if told is None:
+        return outcomes + [unmeasured(check, subject, "backend") for check in checks]
+    if not told["devices"] or not (told["available"] or told.get("kind")):
         why = "torch sees no device: see verify.backend_available."
-        return outcomes + [skipped(check, why) for check in PER_DEVICE]
-    for index in range(cuda["device_count"]):
-        outcomes += judge_device(subject, "gpu%d" % index)
-    return [*outcomes, node_memory(subject, cuda["device_count"])]
+        return outcomes + [skipped(check, why) for check in checks]
+    for device in told["devices"]:
+        outcomes += judge_device(subject, device)
+    return [*outcomes, node_memory(subject, told["devices"])]
+
+
+def per_device(subject: Subject) -> Tuple[str, ...]:
+    """The checks of each device; compute capability is CUDA's word."""
+    return (*PER_DEVICE, "compute_capability") if subject.backend == "cuda" else PER_DEVICE
 
 
 def judge_device(subject: Subject, device: str) -> List[Outcome]:
@@ -34,29 +43,35 @@ def judge_device(subject: Subject, device: str) -> List[Outcome]:
     told = subject.report.sections.get("device." + device)
     if told is None:
         # The kernel may have run all the same: what is known is told.
-        unread = [check for check in PER_DEVICE if check != "kernel"]
+        unread = [check for check in per_device(subject) if check != "kernel"]
         section = "device." + device
         return [
             kernel(subject, device),
             *(unmeasured("%s.%s" % (check, device), subject, section) for check in unread),
         ]
-    return [
-        architecture(subject, device, told),
-        kernel(subject, device),
-        compute_capability(subject, device, told),
-        memory(subject, device, told),
-    ]
+    outcomes = [architecture(subject, device, told), kernel(subject, device)]
+    if subject.backend == "cuda":
+        outcomes.append(compute_capability(subject, device, told))
+    return [*outcomes, memory(subject, device, told)]
+
+
+#: Backends whose wheels list what they hold code for; the others compile for what they find.
+LISTED = ("cuda", "rocm", "xpu")
 
 
 def architecture(subject: Subject, device: str, told: Mapping[str, Any]) -> Outcome:
     """torch holds code for the device."""
     check = "architecture." + device
-    ours = "sm_%d%d" % tuple(told["capability"])
-    built = subject.section("torch_build").get("architectures", [])
+    if subject.backend not in LISTED:
+        return skipped(check, "On %s the code is made for the device." % subject.backend)
+    ours = BACKENDS[subject.backend].architecture(subject, told)
+    if ours is None:
+        return skipped(check, "Nothing names the device's architecture: its kernel shows it.")
+    built = tuple(subject.section("torch_build").get("architectures", []))
     if not built:
         return unmeasured(check, subject, "torch_build", ours)
     try:
-        runs = architecture_runs(ours, built)
+        runs = build_runs(subject.backend, ours, built)
     except ValueError as problem:
         return Outcome(
             "verify." + check, "verify", Result.INCOMPLETE, " ".join(built), ours,
@@ -94,23 +109,39 @@ def kernel(subject: Subject, device: str) -> Outcome:
 
 def kernel_cause(subject: Subject, device: str, error: str) -> Tuple[str, Mapping[str, object]]:
     """(cause id, its values) for a kernel's exception text."""
-    if re.search(r"no kernel image", error, re.I):
-        capability = subject.section("device." + device).get("capability")
-        ours = "sm_%d%d" % tuple(capability) if capability else "of unknown architecture"
+    if re.search(r"no kernel image|invalid device function", error, re.I):
+        told = subject.section("device." + device)
+        ours = BACKENDS[subject.backend].architecture(subject, told) if told else None
+        ours = ours or "of unknown architecture"
         built = " ".join(subject.section("torch_build").get("architectures", [])) or "nothing"
         return "no_kernel_image", {"built": built, "device": ours}
-    if re.search(r"out of memory", error, re.I):
+    if re.search(r"out of memory|RESOURCE_EXHAUSTED|out of HBM", error, re.I):
         return "out_of_memory", {"holder": holders(subject, device)}
     return "kernel_failed", {"text": error}
 
 
 def holders(subject: Subject, device: str) -> str:
-    """The processes that hold the device open; every device's where no node's number fits."""
+    """The processes that hold the device's memory, as NVML counts it; else those that hold the
+    device open; every device's where no node's number fits."""
     processes = subject.facts.processes if subject.facts is not None else ()
+    names = {p.pid: " (%s of %s)" % (p.command, p.user) for p in processes}
+    uuid = subject.section("device." + device).get("uuid")
+    told = subject.section("nvml").get("devices", [])
+    ours = [d for d in told if uuid and str(d.get("uuid") or "").endswith(uuid)]
+    counted = [process for d in ours or told for process in d.get("processes", [])]
+    if counted:
+        return ", ".join(spoken_holder(process, names) for process in counted)
     number = re.sub(r"\D", "", device)
     on_it = [process for process in processes if "/dev/nvidia" + number in process.devices]
-    named = ["pid %d (%s of %s)" % (p.pid, p.command, p.user) for p in on_it or processes]
+    named = ["pid %d%s" % (p.pid, names[p.pid]) for p in on_it or processes]
     return ", ".join(named) or "no process that this user can see"
+
+
+def spoken_holder(process: Mapping[str, Any], names: Mapping[int, str]) -> str:
+    """'pid 4711 (python of alice) with 79.0 GB'; what is not known is left out."""
+    size = process.get("bytes")
+    with_memory = " with " + gigabytes(size) if size else ""
+    return "pid %d%s%s" % (process["pid"], names.get(process["pid"], ""), with_memory)
 
 
 def compute_capability(subject: Subject, device: str, told: Mapping[str, Any]) -> Outcome:
@@ -133,6 +164,8 @@ def memory(subject: Subject, device: str, told: Mapping[str, Any]) -> Outcome:
     workload, check = subject.workload, "memory." + device
     total = told["total_memory"]
     expected = ">= %d GB (%s)" % (workload.memory_gb, workload.name)
+    if total is None:
+        return unmeasured(check, subject, "device." + device, expected)
     if reaches(total, workload.memory_gb):
         return passed(check, gigabytes(total), expected)
     if reaches(total, workload.device_memory_gb):
@@ -144,18 +177,19 @@ def memory(subject: Subject, device: str, told: Mapping[str, Any]) -> Outcome:
     )  # fmt: skip
 
 
-def node_memory(subject: Subject, count: int) -> Outcome:
+def node_memory(subject: Subject, devices: Sequence[str]) -> Outcome:
     """All devices together hold the workload's tier."""
     needed = subject.workload.memory_gb
     expected = ">= %d GB over the node (%s)" % (needed, subject.workload.name)
-    told = [subject.report.sections.get("device.gpu%d" % index) for index in range(count)]
-    sizes = [device["total_memory"] for device in told if device is not None]
+    told = {name: subject.section("device." + name).get("total_memory") for name in devices}
+    sizes = [size for size in told.values() if size is not None]
     total = sum(sizes)
     # What is already enough needs no device that could not be read.
     if any(reaches(size, needed) for size in sizes) or reaches(total, needed):
         return passed("memory.node", gigabytes(total), expected)
-    if len(sizes) < count:
-        return unmeasured("memory.node", subject, "device.gpu%d" % told.index(None), expected)
+    unread = [name for name, size in told.items() if size is None]
+    if unread:
+        return unmeasured("memory.node", subject, "device." + unread[0], expected)
     return failed(
         "memory.node", "memory_too_small", gigabytes(total), expected,
         workload=subject.workload.name, needed=needed, found=gigabytes(total) + " in all",

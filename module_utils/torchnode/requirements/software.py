@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import List, Optional
 
 from ..data.compatibility import TORCH_RELEASES
+from ..data.profiles import BACKEND_MINIMA
 from ..outcome import Outcome
 from .subject import Subject, failed, passed, skipped, unmeasured, warned
 from .versions import at_least, public, split, spoken
@@ -67,13 +68,19 @@ def torch_import(subject: Subject) -> Outcome:
         return passed("torch_import", observed, expected)
     error = report.errors.get("torch_import")
     if error is not None:
-        missing = "No module named 'torch'" in error
-        cause = "torch_missing" if missing else "torch_broken"
-        return failed("torch_import", cause, error, expected, text=error)
+        return failed("torch_import", import_cause(error), error, expected, text=error)
     if report.unfinished == "torch_import" and not report.timed_out:
         text = "; ".join(filter(None, (report.ending(), last_line(subject))))
         return failed("torch_import", "torch_kills_interpreter", text, expected, text=text)
     return unmeasured("torch_import", subject, "torch_import", expected)
+
+
+def import_cause(error: str) -> str:
+    """The cause of an import torch that raised."""
+    if "No module named 'torch'" in error:
+        return "torch_missing"
+    # torch imports the package of a backend by itself, so a broken one breaks torch.
+    return "backend_autoload" if "Failed to load the backend extension" in error else "torch_broken"
 
 
 def torch_version(subject: Subject) -> Outcome:
@@ -102,7 +109,7 @@ def wheel_tag(subject: Subject) -> Outcome:
     stack = subject.stack
     if subject.adopted or stack is None or stack.torch is None:
         return skipped("wheel_tag", "This environment was adopted: no stack names its build.")
-    expected = "%s+%s" % (stack.torch.version, stack.torch.tag)
+    expected = stack.torch.label
     version = (subject.version_file or {}).get("version")
     if version is None:
         return unmeasured("wheel_tag", subject, "torch_files", expected)
@@ -229,14 +236,21 @@ def minor(version: str) -> List[str]:
 
 
 def operators_packages(subject: Subject) -> List[Outcome]:
-    """The operator's minima on packages that no other check covers."""
+    """Minima on packages that no other check covers: the operator's, and the backend's on a
+    package that need not be there."""
     covered = {"torch", "accelerate", "transformers", "python", "driver", "cuda", "cudnn"}
     covered.update(subject.workload.packages)
+    metadata = subject.report.sections.get("metadata")
+    versions = (metadata or {"versions": {}})["versions"]
+    backends = {
+        row.package
+        for row in BACKEND_MINIMA
+        if row.backend == subject.backend and versions.get(row.package)
+    }
     outcomes = []
-    for name in sorted(set(subject.minima) - covered):
+    for name in sorted({*subject.minima, *backends} - covered):
         minimum, who = subject.minimum(name, "")
-        metadata = subject.report.sections.get("metadata")
-        version = (metadata or {"versions": {}})["versions"].get(name)
+        version = versions.get(name)
         check, expected = "package." + name, ">= " + minimum
         if metadata is None:
             outcomes.append(unmeasured(check, subject, "metadata", expected))

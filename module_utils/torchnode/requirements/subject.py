@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Tuple
 
 from ..causes import explain
-from ..data.profiles import Profile, Workload
+from ..data.profiles import BACKEND_MINIMA, Profile, Workload
 from ..model import Accelerator, Driver, Facts, Stack
 from ..outcome import Outcome, Result
 from ..probe_report import ProbeReport
 from .versions import at_least
+
+#: Device nodes that only a machine with accelerators of the backend has.
+NODES_OF = (
+    ("cuda", r"/dev/nvidia.*|/dev/dxg"),
+    ("rocm", r"/dev/kfd"),
+    ("npu", r"/dev/davinci.*"),
+    ("mlu", r"/dev/cambricon_.*"),
+)
 
 
 @dataclass(frozen=True)
@@ -48,22 +57,34 @@ class Subject:
         if self.stack is not None:
             return self.stack.backend
         if self.facts is not None:
-            return "cuda" if self.accelerators else "cpu"
-        nodes = self.section("device_nodes").get("nodes", [])
-        seen = self.section("cuda").get("available") or bool(nodes)
-        return "cuda" if seen else "cpu"
+            return next((a.backend for a in self.facts.accelerators if a.backend != "cpu"), "cpu")
+        told = self.section("backend")
+        if told.get("available"):
+            return str(told["backend"])
+        paths = [node["path"] for node in self.section("device_nodes").get("nodes", [])]
+        shown = (b for b, nodes in NODES_OF if any(re.fullmatch(nodes, p) for p in paths))
+        return next(shown, "cpu")
+
+    @property
+    def wanted(self) -> str:
+        """The backend that the probe has to ask torch for; '' where torch itself has to say."""
+        return "" if self.stack is None and self.facts is None else self.backend
 
     @property
     def accelerators(self) -> Tuple[Accelerator, ...]:
-        """The surveyed accelerators that CUDA drives."""
+        """The surveyed accelerators of this backend."""
         found = self.facts.accelerators if self.facts is not None else ()
-        return tuple(accelerator for accelerator in found if accelerator.backend == "cuda")
+        return tuple(accelerator for accelerator in found if accelerator.backend == self.backend)
+
+    def driver(self, vendor: str) -> Driver:
+        """The surveyed driver of a vendor, an empty record where there is none."""
+        drivers = self.facts.drivers if self.facts is not None else ()
+        return next((driver for driver in drivers if driver.vendor == vendor), Driver(vendor))
 
     @property
     def nvidia(self) -> Driver:
-        """The surveyed NVIDIA driver, an empty record where there is none."""
-        drivers = self.facts.drivers if self.facts is not None else ()
-        return next((driver for driver in drivers if driver.vendor == "nvidia"), Driver("nvidia"))
+        """The surveyed NVIDIA driver."""
+        return self.driver("nvidia")
 
     @property
     def driver_version(self) -> Optional[str]:
@@ -92,11 +113,21 @@ class Subject:
         return chosen[0]["version_file"] if chosen else None
 
     def minimum(self, name: str, profiles: str) -> Tuple[str, str]:
-        """(version, who asks for it): the higher of the profile's minimum and the operator's."""
+        """(version, who asks for it): the highest of the profile's minimum, the backend's and the
+        operator's."""
+        least, who = profiles, "the profile " + self.profile.name
+        for row in BACKEND_MINIMA:
+            if (row.backend, row.package) == (self.backend, name) and higher(row.minimum, least):
+                least, who = row.minimum, "Transformers on " + self.backend
         wanted = self.minima.get(name, "")
-        if wanted and not (profiles and at_least(profiles, wanted)):
-            return wanted, "your requirement %s >= %s" % (name, wanted)
-        return profiles, "the profile " + self.profile.name
+        if higher(wanted, least):
+            least, who = wanted, "your requirement %s >= %s" % (name, wanted)
+        return least, who
+
+
+def higher(wanted: str, least: str) -> bool:
+    """Whether a minimum asks for more than another one; '' asks for nothing."""
+    return bool(wanted) and not (least and at_least(least, wanted))
 
 
 def passed(check: str, observed: str, expected: str = "") -> Outcome:
@@ -122,9 +153,11 @@ def warned(check: str, cause: str, observed: str, expected: str, **values: objec
 
 
 def unmeasured(check: str, subject: Subject, section: str, expected: str = "") -> Outcome:
-    """The check has no data, because ``section`` is missing from the report."""
+    """The check has no data, because ``section`` is missing from the report or does not tell it."""
     report = subject.report
     error = report.errors.get(section)
+    if error is None and section in report.sections:
+        error = "torch does not tell it here"
     text = "%s: %s" % (section, error) if error else "the probe: " + report.ending()
     why, remedy = explain("not_measured", text=text)
     return Outcome("verify." + check, "verify", Result.INCOMPLETE, "", expected, why, remedy)
