@@ -15,7 +15,7 @@ if str(_PROJECT / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(_PROJECT / "module_utils"))
 
 from ansible.module_utils.torchnode import controller, records
-from ansible.module_utils.torchnode.model import Facts, Stack, from_data
+from ansible.module_utils.torchnode.model import Facts, Stack, as_data, from_data
 from ansible.module_utils.torchnode.outcome import Outcome, Result, Stage, Verdict, verdict, worst
 
 #: The registered results whose outcomes make the verdict, in the order of the stages.
@@ -99,7 +99,7 @@ class ActionModule(ActionBase):
                 # Nothing was touched when resolving failed, so only an earlier verdict is replaced.
                 module_args=dict(
                     self._task.args, run=run, record=record, dead=dead,
-                    only_known=_stack(variables) is None,
+                    only_known=bool(variables["_resolved"].get("failed")),
                 ),
                 task_vars=variables,
             )  # fmt: skip
@@ -207,6 +207,8 @@ def _record(
         "scope": records.scope(outcomes, run["requested"]),
         "reason": f"{first.id}: {first.observed}" if first and bad else "",
         "expires": records.timestamp(now + days * 86400),
+        "of": of,
+        "stack": None if stack is None else as_data(stack),
         "had": records.had_after(facts, facts.record, reached),
         "burn_in": records.burn_in_part(outcomes, facts.record, of, now, days),
         "outcomes": [outcome.as_dict() for outcome in outcomes],

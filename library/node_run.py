@@ -119,9 +119,8 @@ def begin(module: AnsibleModule, node: Node) -> None:
     if taken and given["invalidate"]:
         run = given["run"]["id"]
         reason = "run %s is at work on this node" % run
-        node_files.write_fact(
-            facts, records.fact(Verdict.UNKNOWN, "none", run, time.time(), given["days"], reason)
-        )
+        fact = records.fact(Verdict.UNKNOWN, "none", run, time.time(), given["days"], reason)
+        node_files.write_fact(facts, dict(fact, prefix=given["prefix"]))
     module.exit_json(changed=False, taken=taken, holder=holder)
 
 
@@ -147,7 +146,7 @@ def end(module: AnsibleModule, node: Node) -> None:
             Verdict(record["verdict"]), record["scope"], record["run"], time.time(),
             given["days"], record["reason"],
         )  # fmt: skip
-        node_files.write_fact(facts, fact)
+        node_files.write_fact(facts, dict(fact, prefix=given["prefix"]))
         node_files.release_lock(node, given["prefix"], given["run"]["holder"])
     module.exit_json(changed=False, torchnode={"stage": "report", "record": record})
 
@@ -173,6 +172,8 @@ def main() -> None:
     )
     try:
         (begin if module.params["state"] == "begun" else end)(module, Node())
+    except node_files.OtherPrefix as error:
+        module.fail_json(msg=str(error))
     except ValueError as error:
         module.fail_json(msg="%s. Move it away, and run again." % error)
     except OSError as error:

@@ -18,6 +18,7 @@ from . import locks
 from .data.compatibility import TORCH_BUILDS
 from .locks import Lock
 from .node import Node
+from .policy import Mistake
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOCKS = PROJECT / "locks"
@@ -46,11 +47,6 @@ def start_run(name: str, requested: List[str]) -> Dict[str, Any]:
     return run
 
 
-def refuse_run(why: str) -> None:
-    """Make every torchnode action of this process fail, because the run cannot be reported."""
-    os.environ[ENVIRONMENT] = json.dumps({"refused": why})
-
-
 def current_run() -> Dict[str, Any]:
     """The run that the callback described. Raises NoRun with what to do when there is none."""
     text = os.environ.get(ENVIRONMENT)
@@ -61,7 +57,7 @@ def current_run() -> Dict[str, Any]:
         )
     run = json.loads(text)
     if not isinstance(run, dict) or "id" not in run:
-        raise NoRun(str(run["refused"]) if "refused" in run else "%s holds no run" % ENVIRONMENT)
+        raise NoRun("%s holds no run" % ENVIRONMENT)
     return run
 
 
@@ -91,14 +87,41 @@ def controller_is_gone(holder: Mapping[str, Any]) -> bool:
 
 def read_locks(folder: Path = LOCKS) -> List[Lock]:
     """Every lock in ``folder``. Raises ValueError naming the file for a broken header."""
+    place = "" if folder == LOCKS else str(folder)
     return [
-        locks.parse(p.name, p.read_text(encoding="utf-8")) for p in sorted(folder.glob("*.txt"))
+        locks.parse(path.name, path.read_text(encoding="utf-8"), place)
+        for path in sorted(folder.glob("*.txt"))
     ]
 
 
-def lock_text(name: str, folder: Path = LOCKS) -> str:
-    """A lock's text. Raises OSError where there is none of that name."""
-    return (folder / name).read_text(encoding="utf-8")
+def all_locks(own: str = "") -> List[Lock]:
+    """The project's locks and those in the operator's folder, which win over one of the same name.
+
+    Raises Mistake where there is no such folder, or for a lock with a broken header.
+    """
+    folder = Path(own).expanduser()
+    if own and not folder.is_dir():
+        raise Mistake(
+            "torchnode_locks_folder", "no folder %s on the controller" % own,
+            "a folder with the locks that `make lock OUTPUT=...` wrote",
+            "Make it, or leave the variable empty.",
+        )  # fmt: skip
+    try:
+        found = [*read_locks(), *(read_locks(folder) if own else [])]
+    except ValueError as error:
+        raise Mistake("locks", str(error), "locks that can be read", "Remake it.") from None
+    by_name = {lock.name: lock for lock in found}
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def lock_path(lock: Lock) -> Path:
+    """The lock's file."""
+    return (Path(lock.folder) if lock.folder else LOCKS) / lock.name
+
+
+def lock_text(lock: Lock) -> str:
+    """A lock's text. Raises OSError where its file is gone."""
+    return lock_path(lock).read_text(encoding="utf-8")
 
 
 def is_fresh(lock: Lock, folder: Path = LOCKS) -> bool:
@@ -109,22 +132,32 @@ def is_fresh(lock: Lock, folder: Path = LOCKS) -> bool:
 
 def inputs_of(lock: Lock, packages: str) -> str:
     """The digest of today's inputs for what the lock says it is for."""
-    version = lock.torch.partition("+")[0]
-    row = next((r for r in TORCH_BUILDS if r.version == version), None)
-    vision, audio = (row.torchvision, row.torchaudio) if row else ("", "")
-    requirements = locks.lock_requirements(lock.torch, lock.source, vision, audio, lock.extra)
-    return locks.inputs_digest(packages, requirements, lock_for(lock))
+    return locks.inputs_digest(packages, requirements_of(lock_for(lock)), lock_for(lock))
+
+
+def requirements_of(wanted: Mapping[str, str]) -> Tuple[str, ...]:
+    """What a lock with these header fields adds to the common packages."""
+    version, plugin = wanted["torch"].partition("+")[0], wanted.get("plugin", "")
+    rows = [row for row in TORCH_BUILDS if row.version == version]
+    vision, audio = (rows[0].torchvision, rows[0].torchaudio) if rows else ("", "")
+    known = (r.plugin for r in rows if r.plugin and r.plugin.requirement == plugin)
+    also = next((plugin.also for plugin in known), ())
+    beside = (plugin, *also) if plugin else ()
+    return locks.lock_requirements(
+        wanted["torch"], wanted["source"], vision, audio, wanted["extra"], beside
+    )
 
 
 def lock_for(lock: Lock) -> Dict[str, str]:
     """The lock's header fields as :func:`locks.header` takes them."""
-    return {
+    fields = {
         "torch": lock.torch,
         "source": lock.source,
         "extra": lock.extra,
         "machines": " ".join(lock.machines),
         "pythons": " ".join(lock.pythons),
     }
+    return {**fields, "plugin": lock.plugin} if lock.plugin else fields
 
 
 def lock_packages(

@@ -20,6 +20,10 @@ RECORD = "record.json"
 SYSTEM_FACTS = "/etc/ansible/facts.d"
 
 
+class OtherPrefix(Exception):
+    """The local fact speaks of another prefix, and would be overwritten."""
+
+
 def facts_folder(user: User, stated: str) -> str:
     """Where local facts lie: as stated, else the system's folder for root, else the user's own."""
     own = SYSTEM_FACTS if user.uid == 0 else user.data_home + "/torchnode/facts.d"
@@ -27,7 +31,11 @@ def facts_folder(user: User, stated: str) -> str:
 
 
 def prepare(node: Node, prefix: str, facts: str) -> None:
-    """Make the folders and note everything of ours in the manifest, before it is there."""
+    """Make the folders and note everything of ours in the manifest, before it is there.
+
+    Raises OtherPrefix, before anything is made, where the fact is that of another prefix.
+    """
+    _refuse_other_prefix(node, prefix, facts)
     # The prefix first: the manifest itself lies in it.
     made = manifest.make_folder(node, prefix)
     made += manifest.make_folder(node, facts)
@@ -45,6 +53,27 @@ def fact_path(facts: str) -> str:
 def write_fact(facts: str, fact: Mapping[str, Any]) -> None:
     """Replace the local fact in one rename."""
     manifest.write_json(fact_path(facts), fact)
+
+
+def read_fact(node: Node, facts: str) -> Optional[Dict[str, Any]]:
+    """The local fact; None where there is none that can be read."""
+    try:
+        fact = json.loads(node.read(fact_path(facts)) or "")
+    except ValueError:
+        return None
+    return fact if isinstance(fact, dict) else None
+
+
+def _refuse_other_prefix(node: Node, prefix: str, facts: str) -> None:
+    """One fact cannot hold two verdicts. A prefix that was removed has none any more."""
+    other = str((read_fact(node, facts) or {}).get("prefix") or prefix)
+    if other != prefix and node.exists("%s/%s" % (other, RECORD)):
+        raise OtherPrefix(
+            "torchnode_facts_folder: found in %s the verdict of the prefix %s; expected a facts "
+            "folder for each torchnode_prefix. Give %s its own torchnode_facts_folder, or remove "
+            "the other with playbooks/remove.yml -e torchnode_prefix=%s."
+            % (fact_path(facts), other, prefix, other)
+        )
 
 
 def write_record(prefix: str, record: Mapping[str, Any]) -> None:

@@ -127,12 +127,15 @@ def verdict(outcomes: Sequence[Outcome], requested: Iterable[str]) -> Verdict:
 
     Without a proving stage among ``requested`` the run only planned: PLANNED, unless something
     failed or could not be measured. Otherwise every requested proving stage must itself fold to
-    a measured result; one without outcomes leaves the node UNKNOWN.
+    a measured result; one without outcomes leaves the node UNKNOWN. A run that only reports has
+    what the record proved as its one required outcome.
     """
     wanted = {Stage(stage) for stage in requested}
     proving = [stage for stage in PROVING_STAGES if stage in wanted]
     if any(outcome.result is Result.FAIL for outcome in outcomes):
         return Verdict.FAILED
+    if wanted == {Stage.REPORT}:
+        return _VERDICT_OF[fold(outcomes)]
     if not proving:
         blocked = any(o.required and o.result is Result.INCOMPLETE for o in outcomes)
         return Verdict.UNKNOWN if blocked or not outcomes else Verdict.PLANNED

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .model import Facts, Stack
-from .outcome import Outcome, Result, Stage, Verdict, fold
+from .outcome import Outcome, Result, Stage, Verdict, fold, worst
 
 #: The outcome of a failed task that is none of torchnode's own in the burn-in's stage.
 TASK_FAILED = "burn_in.task"
+
+#: What a report without a proof of its own has to say of a node.
+LAST_PROVEN = "report.last_proven"
 
 #: The scope in words, by which proving stages ran.
 _VERIFIED, _BURNED = "verified", "burned in"
@@ -40,6 +43,15 @@ def identity(facts: Facts, stack: Optional[Stack]) -> Dict[str, Any]:
         "stack": (stack.python if stack.adopted else stack.digest) if stack else "",
         "pci_ids": sorted(a.pci_id or "" for a in facts.accelerators),
     }
+
+
+def standing(facts: Facts, python: str) -> Dict[str, Any]:
+    """The node's :func:`identity` without resolving: ``python`` is adopted, '' for torchnode's own.
+
+    A stack that is damaged is not the one that was proven.
+    """
+    own = facts.stack.digest if facts.stack and not facts.stack.damage else ""
+    return dict(identity(facts, None), stack=python or own)
 
 
 def had(facts: Facts) -> Dict[str, Any]:
@@ -122,12 +134,104 @@ def _stale(part: Optional[Mapping[str, Any]], of: Mapping[str, Any], now: float)
     return "expired on %s" % part["expires"] if expired else ""
 
 
+def last_proven(
+    record: Optional[Mapping[str, Any]],
+    fact: Optional[Mapping[str, Any]],
+    holder: str,
+    of: Mapping[str, Any],
+    now: float,
+) -> Outcome:
+    """What the last run proved, as an outcome that folds into its verdict; nothing is proven anew.
+
+    ``holder`` is the run at work on the node, or ''; ``of`` is the node's :func:`identity` now.
+    A record counts only while it is fresh and speaks of this driver, stack and hardware.
+    """
+    why = "run %s is at work on this node" % holder if holder else _unproven(record, fact, of, now)
+    if why or record is None:
+        return Outcome(
+            LAST_PROVEN, "report", Result.INCOMPLETE, observed=why,
+            expected="a fresh record of this driver, stack and hardware",
+            cause="What earlier runs proved says nothing about the node as it is now.",
+            remedy="Wait for that run to end." if holder
+            else "Prove it again: playbooks/verify.yml, or playbooks/burn_in.yml.",
+        )  # fmt: skip
+    result = _RESULT_OF[record["verdict"]]
+    cause, remedy = ("", "") if result is Result.PASS else _why(record)
+    return Outcome(
+        LAST_PROVEN, "report", result,
+        observed="%s, last proven %s: %s" % (record["verdict"], record["at"], record["scope"]),
+        expected="READY",
+        cause=cause, remedy=remedy,
+    )  # fmt: skip
+
+
+#: What a recorded verdict folds from; the other verdicts prove nothing.
+_RESULT_OF = {
+    Verdict.READY.value: Result.PASS,
+    Verdict.DEGRADED.value: Result.WARN,
+    Verdict.FAILED.value: Result.FAIL,
+}
+
+
+def _why(record: Mapping[str, Any]) -> Tuple[str, str]:
+    """Cause and remedy of a verdict that is no READY: those of the record's worst outcome."""
+    try:
+        first = worst(Outcome.from_dict(dict(o)) for o in record.get("outcomes") or [])
+    except (TypeError, ValueError):
+        first = None
+    if first is None or not first.remedy:
+        return str(record.get("reason")), "Prove the node again with playbooks/verify.yml."
+    found = "%s: found %s; expected %s." % (first.id, first.observed, first.expected)
+    return "%s %s" % (found, first.cause), first.remedy
+
+
+def _unproven(
+    record: Optional[Mapping[str, Any]],
+    fact: Optional[Mapping[str, Any]],
+    of: Mapping[str, Any],
+    now: float,
+) -> str:
+    """Why the record proves nothing about the node as it is now, or ''."""
+    if record is None:
+        return "no record: no run has proven anything here"
+    if not {"at", "run", "verdict", "scope", "expires", "of"} <= set(record) or not isinstance(
+        record["of"], Mapping
+    ):
+        return "a record that cannot be read: %s" % record.get("error", "parts are missing")
+    if fact is None or fact.get("run") != record["run"]:
+        return "run %s, after which the local fact is %s" % (
+            record["run"], "gone" if fact is None else "of run %s, which has not ended well"
+            % fact.get("run"),
+        )  # fmt: skip
+    if record["verdict"] not in _RESULT_OF:
+        return "%s, recorded on %s: %s" % (record["verdict"], record["at"], record.get("reason"))
+    # A run that failed before it had resolved speaks of no stack.
+    spoken = {name: value for name, value in record["of"].items() if value or name != "stack"}
+    other = [name for name in spoken if spoken[name] != of.get(name)]
+    if other:
+        return "%s on %s, with another %s" % (
+            record["verdict"], record["at"],
+            " and ".join(_PART_NAMES.get(name, name) for name in other),
+        )  # fmt: skip
+    try:
+        expired = now > seconds_of(str(record["expires"]))
+    except ValueError:
+        expired = True
+    return "%s, expired on %s" % (record["verdict"], record["expires"]) if expired else ""
+
+
+_PART_NAMES = {"pci_ids": "set of accelerators"}
+
+
 def scope(outcomes: Iterable[Outcome], requested: Iterable[str]) -> str:
     """What was proven, in words that go beside every verdict."""
     unmeasured = (Result.SKIPPED, Result.INCOMPLETE)
     results: List[Outcome] = [o for o in outcomes if o.result not in unmeasured]
     stages = {o.stage for o in results}
     wanted = set(requested)
+    if wanted == {Stage.REPORT.value}:
+        told = next((o for o in results if o.id == LAST_PROVEN), None)
+        return told.observed.partition(", ")[2] if told else "not proven"
     if not wanted & {Stage.VERIFY.value, Stage.BURN_IN.value}:
         return "planned" if Stage.APPLY.value not in wanted else "provisioned, not verified"
     verified = _VERIFIED if Stage.VERIFY.value in stages else "not verified"

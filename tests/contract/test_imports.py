@@ -24,21 +24,25 @@ MODULES = {
 LIBRARY = sorted((ROOT / "library").glob("*.py"))
 
 #: Beside ansible-core on the controller, and free to import what it requires.
-CONTROLLER = {"controller", "decide", "journal", "report", "report_table"}
+CONTROLLER = {
+    "controller", "decide", "journal", "report",
+    *(name for name in MODULES if name.startswith("report_")),
+}  # fmt: skip
 #: Files that bring a heavy package into a child process, which is all that they are for.
 CHILDREN = {"probe", *(name for name in MODULES if name.startswith("burn_in.child"))}
 
 #: Touch no subprocess, torch, clock or file.
 PURE = {
     "model", "outcome", "stack", "torch_choice", "driver_choice", "expectation", "plan",
-    "policy", "locks", "records",
+    "policy", "locks", "records", "start", "task_failures", "supplied_wheel", "uv_failures",
+    "redaction", "report_plan", "report_table", "retention",
     "requirements", *(name for name in MODULES if name.startswith("requirements.")),
     "burn_in.judge", "burn_in.health", "burn_in.rates", "burn_in.records", "burn_in.telemetry",
     *(name for name in MODULES if name == "data" or name.startswith("data.")),
 }  # fmt: skip
 IMPURE = {
     "os", "io", "pathlib", "shutil", "subprocess", "tempfile", "time", "socket", "glob", "random",
-    "torch", "pynvml", "threading", "multiprocessing", "urllib", "sys",
+    "secrets", "torch", "pynvml", "threading", "multiprocessing", "urllib", "sys",
 }  # fmt: skip
 IMPURE_CALLS = {"open", "input", "print", "exec", "eval", "__import__"}
 

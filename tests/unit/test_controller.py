@@ -29,20 +29,12 @@ def test_a_run_is_what_was_started() -> None:
     assert started["controller"]["pid"] == os.getpid()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"refused": "reports/ is full"}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}"])
 def test_without_a_run_nothing_is_done(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv(controller.ENVIRONMENT, text)
     with pytest.raises(controller.NoRun) as caught:
         controller.current_run()
     assert str(caught.value)
-    if "refused" in text:
-        assert str(caught.value) == "reports/ is full"
-
-
-def test_refusing_a_run() -> None:
-    controller.refuse_run("no disk")
-    with pytest.raises(controller.NoRun, match="no disk"):
-        controller.current_run()
 
 
 def test_this_process_is_not_gone() -> None:

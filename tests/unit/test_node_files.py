@@ -146,6 +146,7 @@ def test_every_file_is_in_the_manifest_before_it_is_there(tmp_path: Path) -> Non
     take(Path(prefix), run("first"))
     node_files.write_record(prefix, {"run": "first"})
     node_files.write_fact(facts, {"verdict": "UNKNOWN"})
+    assert node_files.read_fact(NODE, facts) == {"verdict": "UNKNOWN"}
     fact = Path(facts, "torchnode.fact")
     assert json.loads(fact.read_text()) == {"verdict": "UNKNOWN"}
     assert fact.stat().st_mode & 0o777 == 0o644  # Ansible runs a fact file that is executable
@@ -158,3 +159,22 @@ def test_roots_facts_lie_where_ansible_looks() -> None:
     root = User("root", 0, "/root", "/x")
     assert node_files.facts_folder(root, "") == "/etc/ansible/facts.d"
     assert node_files.facts_folder(root, "/stated") == "/stated"
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{"])
+def test_a_fact_that_cannot_be_read_is_none(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "torchnode.fact").write_text(text)
+    assert node_files.read_fact(NODE, str(tmp_path)) is None
+
+
+def test_one_fact_never_speaks_of_two_prefixes(tmp_path: Path) -> None:
+    facts, one, two = (str(tmp_path / name) for name in ("facts", "one", "two"))
+    node_files.prepare(NODE, one, facts)
+    node_files.write_fact(facts, {"verdict": "READY", "prefix": one})
+    node_files.prepare(NODE, two, facts)  # the first one's record is not there: a stale fact
+    node_files.write_record(one, {"run": "first"})
+    node_files.prepare(NODE, one, facts)
+    with pytest.raises(node_files.OtherPrefix, match=r"torchnode_facts_folder: found in .*one"):
+        node_files.prepare(NODE, str(tmp_path / "three"), facts)
+    assert not (tmp_path / "three").exists()

@@ -10,7 +10,7 @@ from helpers import H100, H200, LOCKS, machine, policy
 
 from ansible.module_utils.torchnode import records
 from ansible.module_utils.torchnode.model import Facts
-from ansible.module_utils.torchnode.outcome import Outcome, Result, Verdict
+from ansible.module_utils.torchnode.outcome import Outcome, Result, Verdict, verdict
 from ansible.module_utils.torchnode.stack import resolve
 
 NOW = records.seconds_of("2026-11-22T12:00:00Z")
@@ -154,3 +154,72 @@ def test_the_local_fact_carries_its_expiry() -> None:
     fact = records.fact(Verdict.READY, "verified", "run-1", NOW, 7, "")
     assert (fact["verdict"], fact["at"]) == ("READY", "2026-11-22T12:00:00Z")
     assert fact["expires"] == "2026-11-29T12:00:00Z"
+
+
+# ---- what the last run proved -------------------------------------------------------------------
+
+OF = {"driver": "nvidia 580", "stack": "abcd", "pci_ids": ["10de:2335"]}
+RECORD = {
+    "run": "r", "verdict": "READY", "scope": "verified, burned in", "at": "2026-11-21T12:00:00Z",
+    "expires": "2026-11-28T12:00:00Z", "reason": "verify.x: bad", "of": OF,
+    "outcomes": [outcome("fail", "verify").as_dict()],
+}  # fmt: skip
+
+
+def proven(holder: str = "", fact: Any = None, now: float = NOW, **changes: Any) -> Outcome:
+    record = {**RECORD, **changes}
+    return records.last_proven(record, fact or {"run": "r"}, holder, OF, now)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "result"),
+    [("READY", Result.PASS), ("DEGRADED", Result.WARN), ("FAILED", Result.FAIL)],
+)
+def test_a_fresh_record_folds_into_its_own_verdict(recorded: str, result: Result) -> None:
+    told = proven(verdict=recorded)
+    assert (told.result, told.required) == (result, True)
+    assert told.observed.startswith(recorded + ", last proven 2026-11-21")
+    assert records.scope([told], ["report"]) == (
+        "last proven 2026-11-21T12:00:00Z: verified, burned in"
+    )
+    assert verdict([told], ["report"]).value == recorded
+    assert ("verify.x" in told.cause) is (recorded != "READY")
+
+
+NOT_PROVEN: dict[str, dict[str, Any]] = {
+    "a run at work": {"holder": "run-2"},
+    "a run that was cut short": {"fact": {"run": "run-2"}},
+    "expired": {"now": NOW + 7 * DAY},
+    "an expiry that cannot be read": {"expires": "soon"},
+    "another driver": {"of": {**OF, "driver": "nvidia 590"}},
+    "another stack": {"of": {**OF, "stack": "dddd"}},
+    "fewer devices": {"of": {**OF, "pci_ids": []}},
+    "nothing of what": {"of": None},
+    "an unknown verdict": {"verdict": "UNKNOWN"},
+    "no verdict at all": {"verdict": "splendid"},
+}
+
+
+@pytest.mark.parametrize("case", NOT_PROVEN)
+def test_what_no_longer_holds_is_never_a_pass(case: str) -> None:
+    told = proven(**NOT_PROVEN[case])
+    assert told.result is Result.INCOMPLETE
+    assert told.observed
+    assert verdict([told], ["report"]) is Verdict.UNKNOWN
+    assert records.scope([told], ["report"]) == "not proven"
+
+
+def test_without_a_record_or_a_fact_nothing_is_proven() -> None:
+    assert "no record" in records.last_proven(None, None, "", OF, NOW).observed
+    assert "is gone" in records.last_proven(RECORD, None, "", OF, NOW).observed
+    assert "not JSON" in records.last_proven({"error": "not JSON"}, None, "", OF, NOW).observed
+
+
+def test_a_run_that_failed_before_it_resolved_speaks_of_no_stack() -> None:
+    told = proven(verdict="FAILED", of={**OF, "stack": ""}, outcomes=[{"not": "one"}])
+    assert (told.result, told.cause) == (Result.FAIL, "verify.x: bad")
+
+
+def test_what_stands_there_is_what_a_run_would_resolve_to() -> None:
+    assert records.standing(FACTS, "/env/bin/python") == identity(python="/env/bin/python")
+    assert records.standing(FACTS, "")["stack"] == ""

@@ -1,0 +1,35 @@
+"""The controller's half of node_remove: nothing is removed by way of a misspelt variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+from ansible.plugins.action import ActionBase
+
+_PROJECT = Path(__file__).resolve().parent.parent
+if str(_PROJECT / "module_utils") not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(str(_PROJECT / "module_utils"))
+
+from ansible.module_utils.torchnode import decide
+from ansible.module_utils.torchnode.policy import unknown_variables
+
+
+class ActionModule(ActionBase):
+    """See library/node_remove.py for the documentation."""
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Refuse a variable that does not exist: with torchnode_prefx the default prefix goes."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        unknown = unknown_variables(task_vars or {}, decide.known_variables(_PROJECT / "roles"))
+        if unknown:
+            msg = (
+                f"variables: found that {'; '.join(unknown)}; expected only variables of "
+                "docs/variables.md. Correct the name. Nothing was removed."
+            )
+            return dict(result, failed=True, msg=msg)
+        answer: dict[str, Any] = self._execute_module(
+            module_name="node_remove", module_args=self._task.args, task_vars=task_vars
+        )
+        return dict(result, **answer)
