@@ -48,7 +48,7 @@ def items(prefix: str) -> dict[str, str]:
         "Pythons": "for p in /usr/bin/python3*; do $p -V; done; true",
         "toolkits": _MARK % "/usr/local/cuda-*/version.json",
         "cuDNN": _MARK % "/usr/include/cudnn_version*.h",
-        "held packages": "apt-mark showhold",
+        "held packages": "dpkg-query -W -f '${db:Status-Want} ${Package}\\n' | grep ^hold || true",
         "current stack": f"readlink {prefix}/current",
         "stack's marker": f"cat {prefix}/current/torchnode.json",
         "stack's Python": f"{python} -V",

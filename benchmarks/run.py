@@ -150,8 +150,8 @@ def fresh(bench: Bench) -> None:
     bare = (
         # The wheels come from where the node's pip finds them: its links, else torch's index.
         f"source /etc/environment; export SSL_CERT_FILE UV_FIND_LINKS=$PIP_FIND_LINKS; "
-        f"[ -z \"$PIP_INDEX_URL\" ] || export UV_DEFAULT_INDEX=$PIP_INDEX_URL; "
-        f"[ -n \"$PIP_FIND_LINKS\" ] || export UV_INDEX=https://download.pytorch.org/whl/cpu "
+        f'[ -z "$PIP_INDEX_URL" ] || export UV_DEFAULT_INDEX=$PIP_INDEX_URL; '
+        f'[ -n "$PIP_FIND_LINKS" ] || export UV_INDEX=https://download.pytorch.org/whl/cpu '
         f"UV_INDEX_STRATEGY=unsafe-best-match; "
         f"{uv} venv -q --clear --python 3.11 /srv/bare && {uv} pip sync -q --require-hashes "
         f"--python /srv/bare/bin/python {first}/current/torchnode.lock"

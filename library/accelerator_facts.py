@@ -7,10 +7,16 @@ DOCUMENTATION = r"""
 module: accelerator_facts
 short_description: Survey a node's accelerators and the software that drives them
 description:
-  - Reads what accelerators a machine has and what is installed for them, in one call.
+  - Reads what accelerators a machine has and what is installed for them, in one call. Known are
+    those of NVIDIA, AMD, Intel, Huawei (Ascend), Cambricon, Google (TPU) and Apple.
+  - They are found on the PCI bus. Integrated graphics, a server's VGA, NVSwitches and virtual
+    functions beside their device are not counted. A part that no table knows is found too, and
+    its architecture is null.
+  - Under WSL2 and in containers without PCI rights the driver itself is asked.
   - Needs no driver, no root and no Python package; Python 3.9 or later on the node.
   - Where NVIDIA's driver answers and C(nvidia-ml-py) is importable from the current stack, the
-    adopted interpreter or the node's Python, NVML adds memory, UUID and exact names.
+    adopted interpreter or the node's Python, NVML adds memory, UUID, exact names and MIG devices.
+    AMD's library and C(npu-smi) do the same for theirs.
   - Reads real state every time and changes nothing.
 options:
   prefix:

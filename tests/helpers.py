@@ -46,13 +46,15 @@ class FixtureNode(Node):
         self.answers: dict[str, Callable[[Sequence[str]], Completed]] = {}
         self.asked: list[list[str]] = []
         self.commands: dict[str, Any] = {}
-        super().__init__(str(root), self._run, {"HOME": "/home/worker"}, uid)
+        super().__init__(str(root), self._run, {"HOME": "/home/worker"}, uid, "Linux", "x86_64")
         if machine:
             self.load(json.loads((FIXTURES / (machine + ".json")).read_text(encoding="utf-8")))
 
     def load(self, captured: dict[str, Any]) -> None:
         """Lay the captured files, links and device nodes out below the root."""
         self.commands = captured["commands"]
+        self.system = captured.get("system", self.system)
+        self.machine = captured.get("machine", self.machine)
         for path in captured["nodes"]:
             # A folder among the nodes (/dev/nvidia-caps) is one that others lie in.
             if any(other.startswith(path + "/") for other in captured["nodes"]):

@@ -30,6 +30,8 @@ FILES = [
     "/proc/driver/nvidia/version",
     "/proc/driver/nvidia/params",
     "/proc/driver/nvidia/gpus/*/information",
+    "/proc/driver/nvidia/capabilities/gpu*/mig/gi*/access",
+    "/proc/driver/nvidia/capabilities/gpu*/mig/gi*/ci*/access",
     "/run/systemd/container",
     "/run/.containerenv",
     "/.dockerenv",
@@ -40,7 +42,21 @@ FILES = [
     "/sys/module/nvidia*/version",
     "/sys/module/nouveau/refcnt",
     "/sys/module/amdgpu/version",
+    "/sys/module/i915/version",
+    "/sys/module/xe/version",
+    "/sys/module/amdgpu/refcnt",
+    "/sys/module/i915/refcnt",
+    "/sys/module/xe/refcnt",
     "/sys/class/kfd/kfd/topology/nodes/*/properties",
+    "/sys/bus/pci/devices/*/drm/*/dev",
+    "/sys/bus/pci/devices/*/drm/card*/lmem_total_bytes",
+    "/sys/bus/pci/devices/*/tile*/physical_vram_size_bytes",
+    "/opt/rocm/.info/version",
+    "/sys/module/drv_pcie_host/version",
+    "/sys/module/cambricon_drv/version",
+    "/usr/local/Ascend/driver/version.info",
+    "/usr/local/Ascend/cann*/*-linux/ascend_toolkit_install.info",
+    "/usr/local/Ascend/ascend-toolkit/*/*-linux/ascend_toolkit_install.info",
     "/usr/local/cuda*/version.json",
     "/usr/include/cudnn_version.h",
     "/usr/include/x86_64-linux-gnu/cudnn_version*.h",
@@ -49,7 +65,7 @@ FILES = [
 PCI_FILES = [
     "vendor", "device", "class", "subsystem_vendor", "subsystem_device", "revision", "numa_node",
     "current_link_speed", "current_link_width", "max_link_speed", "max_link_width",
-    "boot_vga", "enable",
+    "boot_vga", "enable", "mem_info_vram_total", "product_name", "current_compute_partition",
 ]  # fmt: skip
 PCI_LINKS = ["driver", "physfn", "iommu_group"]
 NODES = [
@@ -60,21 +76,40 @@ LIBRARIES = [
     "/usr/lib/*/libcuda.so*", "/usr/lib/*/libnvidia-ml.so*", "/usr/lib64/libcuda.so*",
     "/usr/lib64/libnvidia-ml.so*", "/usr/local/nvidia/lib*/libcuda.so*",
     "/usr/local/nvidia/lib*/libnvidia-ml.so*", "/usr/lib/wsl/lib/libcuda.so*",
+    "/usr/lib/wsl/lib/libnvidia-ml.so*",
     "/usr/lib/*/libcudnn.so*", "/usr/local/cuda", "/usr/local/cuda-*",
+    "/usr/lib/*/libze_intel_gpu.so*", "/usr/lib64/libze_intel_gpu.so*",
 ]  # fmt: skip
 SMI_FIELDS = (
     "index,pci.bus_id,uuid,name,driver_version,memory.total,compute_cap,"
     "pcie.link.gen.current,pcie.link.width.current"
 )
+# Of WSL2, where the bus shows no GPU: the very query that survey asks.
+WSL_FIELDS = "pci.bus_id,name,uuid,memory.total,compute_cap,driver_version"
+SYSCTLS = [
+    "machdep.cpu.brand_string", "hw.memsize", "hw.ncpu", "kern.osrelease", "kern.bootsessionuuid",
+]  # fmt: skip
 COMMANDS = [
     ["uname", "-srm"],
     ["modinfo", "-F", "version", "nvidia"],
+    ["modinfo", "-F", "version", "amdgpu"],
+    ["modinfo", "-F", "version", "i915"],
+    ["modinfo", "-F", "version", "xe"],
     ["modinfo", "-F", "license", "nvidia"],
     ["modinfo", "-F", "filename", "nvidia"],
-    ["apt-mark", "showhold"],
+    ["dpkg-query", "-W", "-f", "${db:Status-Want} ${Package}\\n"],
     ["nvidia-smi", "--query-gpu=" + SMI_FIELDS, "--format=csv,noheader,nounits"],
     ["nvidia-smi", "topo", "-m"],
+    [
+        "/usr/lib/wsl/lib/nvidia-smi",
+        "--query-gpu=" + WSL_FIELDS,
+        "--format=csv,noheader,nounits",
+    ],
+    ["npu-smi", "info"],
+    ["modinfo", "-F", "version", "cambricon_drv"],
     ["ldconfig", "-p"],
+    ["/usr/bin/sw_vers", "-productVersion"],
+    *(["/usr/sbin/sysctl", "-n", name] for name in SYSCTLS),
 ]
 
 
@@ -123,6 +158,8 @@ def capture() -> dict[str, object]:
         "command": "python3 tools/capture_fixture.py",
         "origin": "captured",
         "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
         "uid": os.getuid(),
         "files": files,
         "links": links,

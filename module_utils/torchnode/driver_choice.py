@@ -71,7 +71,7 @@ def first_branch(devices: Sequence[Accelerator]) -> str:
 def _chip_first_branch(device: Accelerator) -> str:
     number = int((device.pci_id or ":0").partition(":")[2], 16)
     chip = next((c for c in CHIPS if c.first_id <= number <= c.last_id), None)
-    return str(getattr(chip, "first_branch", "") or "")
+    return chip.first_branch if chip else ""
 
 
 def _branch(version: str) -> int:

@@ -46,6 +46,7 @@ class Accelerator:
     memory_bytes: Optional[int] = None
     link: Optional[Link] = None
     numa_node: Optional[int] = None
+    mig: Optional[Tuple[str, ...]] = None  # MIG devices; () is on without any, None off or not told
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Driver:
     userspace: Optional[str] = None
     flavour: Optional[str] = None
     device_nodes: Tuple[str, ...] = ()
-    nvml: Optional[str] = None  # NVML's own answer: its version, or None where it does not answer
+    nvml: Optional[str] = None  # the driver's version as NVML or AMD SMI tells it, if it answers
     nvml_error: Optional[str] = None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import platform
 import subprocess
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Sequence
@@ -51,7 +52,10 @@ def run_command(argv: Sequence[str], seconds: float = COMMAND_SECONDS) -> Comple
 
 
 class Node:
-    """A machine to read: ``root`` is '/' on a live one, ``run`` executes commands there."""
+    """A machine to read: ``root`` is '/' on a live one, ``run`` executes commands there.
+
+    ``system`` and ``machine`` are uname's words ('Linux' and 'x86_64', 'Darwin' and 'arm64').
+    """
 
     def __init__(
         self,
@@ -59,11 +63,15 @@ class Node:
         run: Run = run_command,
         environ: Optional[Dict[str, str]] = None,
         uid: Optional[int] = None,
+        system: Optional[str] = None,
+        machine: Optional[str] = None,
     ) -> None:
         self.root = root
         self.run = run
         self.environ = dict(os.environ) if environ is None else environ
         self.uid = os.geteuid() if uid is None else uid
+        self.system = platform.system() if system is None else system
+        self.machine = platform.machine() if machine is None else machine
 
     def path(self, path: str) -> str:
         """Where ``path`` of the machine lies for this process."""
@@ -121,3 +129,8 @@ class Node:
         """The last component of where the link ``path`` points, or None."""
         target = self.link(path)
         return None if target is None else os.path.basename(target)
+
+    def sysctl(self, name: str) -> Optional[str]:
+        """What macOS tells under this name ('hw.memsize'), or None where it tells nothing."""
+        done = self.run(["/usr/sbin/sysctl", "-n", name])
+        return done.out.strip() or None if done.rc == 0 else None

@@ -1,4 +1,4 @@
-"""What is installed beside the stack: CUDA toolkits, cuDNN, held packages, device users."""
+"""What is installed beside the stack: toolkits, cuDNN, held packages, device users."""
 
 from __future__ import annotations
 
@@ -13,6 +13,30 @@ from .node import Node
 
 
 def read_toolkits(node: Node) -> Tuple[SoftwareItem, ...]:
+    """What torch's builds or plugins need below them: CUDA toolkits ('cuda-toolkit') and 'cann'."""
+    return _cuda_toolkits(node) + _cann_toolkits(node)
+
+
+#: Folders of CANN below its root, as its installers of this and of earlier years name them.
+_CANN_FOLDERS = ("cann", "cann-[0-9]*", "ascend-toolkit/latest", "ascend-toolkit/[0-9]*")
+
+
+def _cann_toolkits(node: Node) -> Tuple[SoftwareItem, ...]:
+    """Huawei's CANN toolkits, each real folder once (sources.ASCEND_INSTALL)."""
+    roots = ["/usr/local/Ascend", node.environ.get("HOME", "") + "/Ascend"]
+    folders = [root + "/" + folder for root in roots for folder in _CANN_FOLDERS]
+    folders.append(node.environ.get("ASCEND_HOME_PATH", ""))
+    found: Dict[str, SoftwareItem] = {}
+    for pattern in filter(None, folders):
+        for path in node.glob(pattern + "/*-linux/ascend_toolkit_install.info"):
+            version = re.search(r"^version=(\S+)$", node.read(path) or "", re.MULTILINE)
+            folder = os.path.dirname(os.path.dirname(path))
+            item = SoftwareItem("cann", version.group(1) if version else "unreadable", folder)
+            found.setdefault(os.path.realpath(node.path(path)), item)
+    return tuple(found.values())
+
+
+def _cuda_toolkits(node: Node) -> Tuple[SoftwareItem, ...]:
     """CUDA toolkits in /usr/local/cuda-*, each real folder once, by their own version.json.
 
     Container images leave that file out: then the folder's name tells the minor version.
@@ -52,11 +76,18 @@ def read_cudnn(node: Node) -> Tuple[SoftwareItem, ...]:
     return tuple(found.values())
 
 
+DPKG_SELECTIONS = ["dpkg-query", "-W", "-f", "${db:Status-Want} ${Package}\\n"]
+
+
 def read_holds(node: Node) -> Tuple[str, ...]:
-    """Packages that the package manager holds back (apt-mark, or dnf's versionlock list)."""
-    held = node.run(["apt-mark", "showhold"])
-    if held.rc == 0:
-        return tuple(held.out.split())
+    """Packages that the package manager holds back (dpkg's selections, or dnf's versionlock list).
+
+    `apt-mark showhold` says the same and takes a second, because it reads apt's whole cache first.
+    """
+    wanted = node.run(DPKG_SELECTIONS)
+    if wanted.rc == 0:
+        selections = (line.partition(" ") for line in wanted.out.splitlines())
+        return tuple(name for want, _, name in selections if want == "hold")
     locks = node.read("/etc/dnf/plugins/versionlock.list") or ""
     lines = (line.strip() for line in locks.splitlines())
     return tuple(line for line in lines if line and not line.startswith("#"))

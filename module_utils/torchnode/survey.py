@@ -6,17 +6,17 @@ import dataclasses
 import json
 import os
 import sys
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .accelerators import BACKENDS
 from .model import Accelerator, Driver, Facts, User
 from .node import Node
+from .node_files import RECORD
 from .software import read_cudnn, read_holds, read_processes, read_toolkits
-from .system import read_pythons, read_system, read_user
-from .venv import read_current, read_stacks
+from .system import python_problem, read_pythons, read_system, read_user
+from .venv import read_current, read_stacks, read_unfinished
 
 SYSTEM_PREFIX = "/opt/torchnode"
-RECORD = "record.json"
 
 
 def default_prefix(user: User) -> str:
@@ -50,9 +50,11 @@ def survey(
         holds=read_holds(node),
         stack=current,
         stacks=read_stacks(node, prefix),
-        processes=read_processes(node, [p for b in BACKENDS for p in b.device_nodes]),
+        unfinished=read_unfinished(node, prefix),
+        processes=read_processes(node, _device_nodes(accelerators)),
         disk_free_bytes=_disk_free(node, prefix),
         record=read_record(node, prefix),
+        python_problem=python_problem(node, python),
     )
 
 
@@ -76,13 +78,24 @@ def _read_accelerators(
     for backend in BACKENDS:
         accelerators = backend.find(node)
         driver = backend.driver(node, accelerators)
-        if driver is not None and driver.loaded:
-            # Asking a library about a driver that is not loaded can only fail, slowly.
+        if driver is not None and (driver.loaded or driver.device_nodes):
+            # Asking a library about a driver that does not serve can only fail, slowly. Containers
+            # and WSL2 hide the module and show the nodes.
             accelerators, version, error = backend.refine(node, accelerators, pythons)
             driver = dataclasses.replace(driver, nvml=version, nvml_error=error)
         found += accelerators
         drivers += [driver] if driver is not None else []
     return tuple(found), tuple(drivers)
+
+
+def _device_nodes(accelerators: Sequence[Accelerator]) -> List[str]:
+    """Patterns of the nodes to look for in processes: of what is here, and of nothing else.
+
+    A desktop's programs hold the render node of its processor, and a host of virtual machines
+    holds /dev/vfio: neither uses an accelerator.
+    """
+    here = {accelerator.backend for accelerator in accelerators}
+    return [pattern for b in BACKENDS if b.name in here for pattern in b.device_nodes]
 
 
 def _disk_free(node: Node, prefix: str) -> Optional[int]:

@@ -32,12 +32,35 @@ _HYPERVISORS = {
 
 def read_system(node: Node) -> System:
     """The machine's :class:`System`; fields that cannot be read keep their 'not known' value."""
+    return _read_macos(node) if node.system == "Darwin" else _read_linux(node)
+
+
+def _read_macos(node: Node) -> System:
+    """macOS has no /proc and /sys: its own commands tell the little that there is to know."""
+    version, memory = node.run(["/usr/bin/sw_vers", "-productVersion"]), node.sysctl("hw.memsize")
+    number = version.out.strip() if version.rc == 0 else ""
+    cores = node.sysctl("hw.ncpu") or ""
+    return System(
+        system=node.system,
+        machine=node.machine,
+        kernel=node.sysctl("kern.osrelease") or "",
+        os_id="macos",
+        os_version=number,
+        os_name=("macOS " + number).strip(),
+        cpu_model=node.sysctl("machdep.cpu.brand_string") or "",
+        cpu_count=int(cores) if cores.isdigit() else os.cpu_count() or 1,
+        memory_bytes=int(memory) if memory and memory.isdigit() else None,
+        boot_id=node.sysctl("kern.bootsessionuuid"),
+    )
+
+
+def _read_linux(node: Node) -> System:
     release = _os_release(node)
     kernel = node.read("/proc/sys/kernel/osrelease") or platform.release()
     cpu = _fields(node.read("/proc/cpuinfo") or "")
     return System(
-        system=platform.system(),
-        machine=platform.machine(),
+        system=node.system,
+        machine=node.machine,
         kernel=kernel,
         os_id=release.get("ID", ""),
         os_version=release.get("VERSION_ID", ""),
@@ -47,7 +70,7 @@ def read_system(node: Node) -> System:
         memory_bytes=_memory_bytes(node),
         secure_boot=_secure_boot(node),
         virtualization=_virtualization(node, cpu),
-        container=_container(node),
+        container=read_container(node),
         wsl2="microsoft" in kernel.lower() and node.exists("/dev/dxg"),
         boot_id=node.read("/proc/sys/kernel/random/boot_id"),
         blocking_modules=tuple(m for m in BLOCKING_MODULES if node.exists("/sys/module/" + m)),
@@ -73,7 +96,7 @@ def read_pythons(node: Node, user: User, own: str) -> Tuple[PythonInterpreter, .
     ``own`` runs this survey and comes last: on the controller it is the one that Ansible uses.
     """
     paths: List[str] = []
-    for folder in ("/usr/bin", "/usr/local/bin", user.home + "/.local/bin"):
+    for folder in ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", user.home + "/.local/bin"):
         paths += node.glob(folder + "/python3") + node.glob(folder + "/python3.[0-9]*")
     paths += node.glob("/opt/python*/bin/python3") + node.glob(
         user.home + "/.pyenv/versions/*/bin/python3"
@@ -88,6 +111,13 @@ def read_pythons(node: Node, user: User, own: str) -> Tuple[PythonInterpreter, .
         if version:
             found[real] = PythonInterpreter(path=path, version=version)
     return tuple(found.values())
+
+
+def python_problem(node: Node, path: str) -> str:
+    """Why the interpreter at ``path``, which the operator named, does not run; '' where it does."""
+    if not path or _python_version(node, os.path.expanduser(path)):
+        return ""
+    return "it does not run" if node.exists(os.path.expanduser(path)) else "it is not there"
 
 
 def _python_version(node: Node, path: str) -> Optional[str]:
@@ -141,7 +171,8 @@ def _virtualization(node: Node, cpu: Dict[str, str]) -> str:
     return "vm" if "hypervisor" in cpu.get("flags", "").split() else "none"
 
 
-def _container(node: Node) -> Optional[str]:
+def read_container(node: Node) -> Optional[str]:
+    """The kind of container that this is ('docker'), None outside of any."""
     for path in ("/run/systemd/container", "/run/host/container-manager"):
         name = node.read(path)
         if name:

@@ -25,7 +25,7 @@ LIBRARY = sorted((ROOT / "library").glob("*.py"))
 
 #: Beside ansible-core on the controller, and free to import what it requires.
 CONTROLLER = {
-    "controller", "decide", "journal", "report",
+    "controller", "decide", "heartbeat", "journal", "progress_watch", "report",
     *(name for name in MODULES if name.startswith("report_")),
 }  # fmt: skip
 #: Files that bring a heavy package into a child process, which is all that they are for.
@@ -35,7 +35,7 @@ CHILDREN = {"probe", *(name for name in MODULES if name.startswith("burn_in.chil
 PURE = {
     "model", "outcome", "stack", "torch_choice", "driver_choice", "expectation", "plan",
     "policy", "locks", "records", "start", "task_failures", "supplied_wheel", "uv_failures",
-    "redaction", "report_plan", "report_table", "retention",
+    "redaction", "report_plan", "report_table", "retention", "progress_lines", "uv_progress",
     "requirements", *(name for name in MODULES if name.startswith("requirements.")),
     "burn_in.judge", "burn_in.health", "burn_in.rates", "burn_in.records", "burn_in.telemetry",
     *(name for name in MODULES if name == "data" or name.startswith("data.")),

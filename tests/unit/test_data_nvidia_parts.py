@@ -148,3 +148,8 @@ def test_generations_are_those_of_the_flavour_table() -> None:
     for chip in CHIPS:
         assert chip.generation in GENERATION_OF[chip.architecture], chip
     assert {chip.generation for chip in CHIPS} == known
+
+
+def test_the_first_driver_branch_stands_where_a_source_says_it() -> None:
+    firsts = {chip.name: chip.first_branch for chip in CHIPS if chip.first_branch}
+    assert firsts == {"B200": "570"}

@@ -1,11 +1,14 @@
 """The example inventory, read by Ansible's own loader: one fleet, each node with its own stack.
 
-The hosts' facts are constructed from words here, as survey gives them for such machines.
+The hosts' facts are what survey reads of the machines in tests/fixtures.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import tempfile
+from pathlib import Path
 from typing import Any, Optional
 
 import pytest
@@ -13,15 +16,15 @@ import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.manager import VariableManager
-from helpers import A100, B200, H100, LOCKS, ROOT, SYSTEM, V100, machine
+from helpers import LOCKS, ROOT, FixtureNode, machine
 from report_samples import SITE
 
 from ansible.module_utils.torchnode import controller, decide
 from ansible.module_utils.torchnode.decide import Decision
-from ansible.module_utils.torchnode.model import Accelerator, Driver, Facts, SoftwareItem
+from ansible.module_utils.torchnode.model import Facts
+from ansible.module_utils.torchnode.survey import survey
 
 EXAMPLE = ROOT / "inventory" / "example"
-R580 = "580.159.04"
 
 
 def load(place: str = str(EXAMPLE)) -> dict[str, dict[str, Any]]:
@@ -36,39 +39,31 @@ def load(place: str = str(EXAMPLE)) -> dict[str, dict[str, Any]]:
 HOSTS = load()
 
 
-def node(
-    backend: str, vendor: str, model: str, target: str, count: int = 1, **changes: Any
-) -> Facts:
-    """A machine with ``count`` such devices, served by their driver."""
-    devices = tuple(
-        Accelerator(backend, vendor, i, model, target, f"0000:{0x10 + i:02x}:00.0")
-        for i in range(count)
-    )
-    served = Driver(vendor, loaded="6.0", device_nodes=("/dev/" + backend,))
-    return machine(accelerators=devices, drivers=(served,), **changes)
-
-
-def mac() -> Facts:
-    system = dataclasses.replace(SYSTEM, system="Darwin", machine="arm64", os_version="14.5")
-    return dataclasses.replace(node("mps", "apple", "Apple M2", "Apple M2"), system=system)
-
-
-CANN = SoftwareItem("cann", "9.0.0")
-FACTS: dict[str, Facts] = {
-    "h100": machine(*[H100] * 8, loaded=R580),
-    "a100": machine(*[A100] * 8, loaded=R580),
-    "b200": machine(*[B200] * 8, loaded=R580),
-    "v100": machine(V100, V100, loaded=R580, flavour="proprietary"),
-    "mi300x": node("rocm", "amd", "AMD Instinct MI300X", "gfx942", 8),
-    "max1550": node("xpu", "intel", "Intel Data Center GPU Max 1550", "pvc", 4),
-    "ascend": node(
-        "npu", "huawei", "Ascend 910B", "Ascend910B", 8, architecture="aarch64", toolkits=(CANN,)
-    ),
-    "tpu": node("tpu", "google", "TPU v5e", "v5e", 8),
-    "mac": mac(),
-    "cpu": machine(),
-    "cloud-gpu": machine(H100, loaded=R580),
+#: kind of host: the machine of tests/fixtures that is surveyed in its place.
+SURVEYED = {
+    "h100": "nvidia/h100-x1",
+    "a100": "nvidia/a100-x8",
+    "b200": "nvidia/b200",
+    "v100": "nvidia/v100",
+    "mi300x": "amd/mi300x-x8",
+    "max1550": "intel/max1550",
+    "ascend": "huawei/910b-x8",
+    "tpu": "google/v5e",
+    "mac": "apple/m2",
+    "cpu": "cpu/debian12-vm",
+    "cloud-gpu": "nvidia/h100-x1",
 }
+
+
+@functools.cache
+def facts_of(kind: str) -> Facts:
+    """What survey reads of the machine; Python and free disk, which no fixture has, are given."""
+    with tempfile.TemporaryDirectory() as root:
+        node = FixtureNode(Path(root), SURVEYED[kind])
+        facts = survey(node, own_python="/nowhere/python3")
+    spare = machine()
+    return dataclasses.replace(facts, pythons=spare.pythons, disk_free_bytes=spare.disk_free_bytes)
+
 
 #: kind of host: (backend, torch with its plugin, the outcome that stops it)
 EXPECTED: dict[str, tuple[str, str, Optional[str]]] = {
@@ -112,13 +107,13 @@ def decided(host: str, facts: Facts) -> Decision:
 
 
 def test_every_kind_of_machine_is_there_and_expected() -> None:
-    assert {kind(host) for host in HOSTS} == set(EXPECTED) == set(FACTS)
+    assert {kind(host) for host in HOSTS} == set(EXPECTED) == set(SURVEYED)
 
 
 @pytest.mark.parametrize("host", sorted(HOSTS))
 def test_each_node_resolves_to_its_own_stack(host: str) -> None:
     backend, torch, stopped = EXPECTED[kind(host)]
-    decision = decided(host, FACTS[kind(host)])
+    decision = decided(host, facts_of(kind(host)))
     failing = [o.id for o in decision.outcomes if o.result.value in ("fail", "incomplete")]
     assert failing == ([stopped] if stopped else [])
     stack = decision.stack
@@ -131,16 +126,16 @@ def test_each_node_resolves_to_its_own_stack(host: str) -> None:
 @pytest.mark.parametrize("host", sorted(h for h in HOSTS if "torchnode_expect" in HOSTS[h]))
 def test_a_node_that_lost_its_devices_fails(host: str) -> None:
     if HOSTS[host]["torchnode_expect"].get("count") == 0:
-        lost = FACTS["h100"]
+        lost = facts_of("h100")
     else:
-        lost = dataclasses.replace(FACTS[kind(host)], accelerators=(), drivers=())
+        lost = dataclasses.replace(facts_of(kind(host)), accelerators=(), drivers=())
     decision = decided(host, lost)
     assert decision.failed
     assert "resolve.expected_accelerators" in [o.id for o in decision.outcomes]
 
 
 def test_the_lock_that_is_missing_is_named_with_its_command() -> None:
-    decision = decided("mi300x-01.example.com", FACTS["mi300x"])
+    decision = decided("mi300x-01.example.com", facts_of("mi300x"))
     (found,) = (o for o in decision.outcomes if o.id == "preflight.lock")
     assert "make lock TORCH=2.13.0 TAG=rocm7.2 PYTHON=3.11" in found.remedy
     assert decision.stack is not None

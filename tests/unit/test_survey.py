@@ -186,7 +186,7 @@ def test_a_virtual_function_passed_to_a_guest_is_a_gpu(vm: FixtureNode) -> None:
 
 
 def test_other_vendors_are_left_to_their_backend(vm: FixtureNode) -> None:
-    vm.pci("0000:00:08.0", "0x74a1", "0x120000", vendor="0x1002")
+    vm.pci("0000:00:08.0", "0x1020", "0x120000", vendor="0x1da3")
     assert read(vm).accelerators == ()
 
 

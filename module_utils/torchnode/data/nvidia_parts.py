@@ -18,6 +18,7 @@ _PCI_IDS = (sources.PCI_IDS,)
 _OPEN_MODULES = (sources.OPEN_KERNEL_MODULES,)
 _CHIP = (sources.PCI_IDS, sources.CUDA_GPUS)
 _NEW_CHIP = (sources.OPEN_KERNEL_MODULES, sources.CUDA_GPUS)
+_B200 = (*_NEW_CHIP, sources.B200_DRIVER)
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Chip:
-    """A GPU chip: the first and last device ids that the cited tables give for it."""
+    """A GPU chip: the first and last device ids that the cited tables give for it.
+
+    ``first_branch`` is the first driver branch that serves it, '' where no source says.
+    """
 
     name: str
     first_id: int
@@ -47,6 +51,7 @@ class Chip:
     generation: str
     architecture: str
     cited: Tuple[Source, ...] = _CHIP
+    first_branch: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ CHIPS = (
     Chip("AD104", 0x2782, 0x27FB, "ada", "sm_89"),
     Chip("AD106", 0x2803, 0x2860, "ada", "sm_89"),
     Chip("AD107", 0x2882, 0x28F8, "ada", "sm_89"),
-    Chip("B200", 0x2901, 0x2901, "blackwell", "sm_100", _NEW_CHIP),
+    Chip("B200", 0x2901, 0x2901, "blackwell", "sm_100", _B200, "570"),
     Chip("GB200", 0x2941, 0x2941, "blackwell", "sm_100", _NEW_CHIP),
     Chip("GB202", 0x2B85, 0x2BB9, "blackwell", "sm_120", _NEW_CHIP),
     Chip("GB203", 0x2C02, 0x2C79, "blackwell", "sm_120", _NEW_CHIP),
@@ -293,3 +298,8 @@ def lookup(device_id: int) -> Optional[Part]:
     return Part(
         product.name, chip.generation, chip.architecture, product.memory_bytes, product.form
     )
+
+
+def lookup_name(name: str) -> Optional[Part]:
+    """The part of a product's name as the driver reports it, or None where no row has it."""
+    return next((lookup(row.device_id) for row in PRODUCTS if row.name == name), None)

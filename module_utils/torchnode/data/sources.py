@@ -134,3 +134,130 @@ NVSWITCH_DRIVER = Source(
     "nvswitch_lr10_device_ids, and the endpoints among nvswitch_ls10_device_ids; its bridge "
     "functions are left out. That B200 and B300 have none was read in public launch scripts.",
 )
+PYPI_TORCH_NPU = Source(
+    "https://pypi.org/project/torch-npu/#files",
+    "2026-11-22",
+    "The wheels' Requires-Dist ask for torch==<the same release>.*; machines and Pythons by file "
+    "name. Each pair was resolved for Linux.",
+)
+PYPI_TORCH_XLA = Source(
+    "https://pypi.org/project/torch-xla/2.9.0/",
+    "2026-11-22",
+    "Requires-Dist names no torch; its extra 'tpu' is libtpu==0.0.21, which has wheels for CPython "
+    "3.10 to 3.12 on x86-64 only. The release carries the number of the torch it was built for.",
+)
+PYPI_TORCH_MACOS = Source(
+    "https://pypi.org/project/torch/#files",
+    "2026-11-22",
+    "Wheels for macosx arm64 by file name: macOS 11 up to torch 2.11, macOS 14 from 2.12 on.",
+)
+UV_ROCM_TARGETS = Source(
+    "https://github.com/astral-sh/uv/blob/main/crates/uv-torch/src/backend.rs",
+    "2026-11-22",
+    "LINUX_AMD_GPU_DRIVERS: torch.cuda.get_arch_list() of the wheels by ROCm tag; the answers for "
+    "2.7.1+rocm6.3 and for rocm7.2 stand in issue 14086 and pull request 18730. Read for a tag, "
+    "and taken for every release of that tag: pytorch's .ci/docker/manywheel/build.sh, one list "
+    "for all tags, has only grown.",
+)
+TORCH_XPU_TARGETS = Source(
+    "https://github.com/intel/torch-xpu-ops/blob/007ad4d73ed7c83c2ecd867afdf00832f1f761c4"
+    "/cmake/BuildFlags.cmake",
+    "2026-11-22",
+    "AOT_TARGETS for Linux on the main branch. Those entered are also the list of release/2.7, as "
+    "a public benchmark script quotes it; ptl-h and ptl-u came later, in a release that was not "
+    "read.",
+)
+XPU_DEVICE_FAMILIES = Source(
+    "https://github.com/pytorch/pytorch/issues/138347",
+    "2026-11-22",
+    "Quotes intel/compute-runtime's platforms.h: acm-g10, dg2-g10 and ats-m150 are one target, and "
+    "acm-g11, dg2-g11 and ats-m75 another; all are of the family dg2.",
+)
+B200_DRIVER = Source(
+    "https://github.com/NVIDIA/cloud-native-docs/pull/184",
+    "2026-11-22",
+    "GPU Operator, platform support: HGX B200 needs driver 570.133.20 or later.",
+)
+JAX_TPU_IDS = Source(
+    "https://github.com/jax-ml/jax/blob/b5d8cd950ae69030d89556f5b03914ba13b0d8e9"
+    "/jax/_src/hardware_utils.py",
+    "2026-11-22",
+    "_TPU_PCI_DEVICE_IDS of vendor 1ae0; 0056, which has no public name, is left out.",
+)
+TPU_INFO = Source(
+    "https://github.com/AI-Hypercomputer/cloud-accelerator-diagnostics/blob/"
+    "2cbfaa9d228bf76874ed1a83e2b10f11ff8e4178/tpu_info/tpu_info/device.py",
+    "2026-11-22",
+    "Subsystem ids 004e and 004f tell v2 from v3; hbm_gib; /dev/vfio/<n> from v5 on, /dev/accel<n> "
+    "before.",
+)
+ASCEND_LOG_SCRIPT = Source(
+    "https://github.com/verylucky01/driver/blob/29b54652a55dc20eea95f69b526b95f1784620c9"
+    "/scripts/package/custom/driver/common/scripts/npu_log_collect.sh",
+    "2026-11-22",
+    "Huawei's driver package, in a public copy: CHIP_NUM_310, _310P, _910, _910B, _910_93 and "
+    "_910_95 count the devices by id. Class 1200 was read in public lspci output of a 910B.",
+)
+ASCEND_INSTALL = Source(
+    "https://www.hiascend.com/document/detail/en/CANNCommunityEdition/900/softwareinst/instg/"
+    "instg_0064.html",
+    "2026-11-22",
+    "version in cann/<arch>-linux/ascend_toolkit_install.info (CANN 8.5 and later); editions up to "
+    "8.3 have it below ascend-toolkit/latest/. Root installs to /usr/local/Ascend, others to "
+    "~/Ascend. That the driver's version stands in driver/version.info was read in public guides.",
+)
+CAMBRICON_DRIVER = Source(
+    "https://github.com/jklincn/cambricon-mlu-driver/blob/866011e66f18a7115f068b5f67df2b6256085f3d"
+    "/include/cndrv_core.h",
+    "2026-11-22",
+    "Cambricon's kernel driver in a public copy: MLUID_*, device id and vendor cabc in one word; "
+    "those that end in V are virtual functions. Class 1200 and the module's name, cambricon_drv, "
+    "stand in a board maker's lspci output for an MLU220.",
+)
+INTEL_COMPUTE_RUNTIME = Source(
+    "https://github.com/intel/compute-runtime/blob/master/shared/source/dll/devices/"
+    "devices_base.inl",
+    "2026-11-22",
+    "Device ids with product names, by chip. Boards without a name of their own are left out. Read "
+    "in a public copy of 2025; pvc and bmg are the chips' device targets.",
+)
+I915_PCI_IDS = Source(
+    "https://github.com/torvalds/linux/blob/master/include/drm/intel/pciids.h",
+    "2026-11-22",
+    "INTEL_DG2_G10_IDS, INTEL_DG2_G11_IDS, INTEL_ATS_M150_IDS and INTEL_ATS_M75_IDS tell G10 from "
+    "G11; read in patches to the file.",
+)
+AMDGPU_PCI_IDS = Source(
+    "https://github.com/torvalds/linux/blob/master/drivers/gpu/drm/amd/amdgpu/amdgpu_drv.c",
+    "2026-11-22",
+    "pciidlist names the chip behind each id up to Aldebaran and marks the integrated ones "
+    "(AMD_IS_APU); read in a patch that rewrites the whole list. Newer chips are not in it.",
+)
+AMD_PCI_IDS = Source(
+    "https://github.com/vcrhonek/hwdata/blob/master/pci.ids",
+    "2026-11-22",
+    "Vendor 1002, read where public tests quote it: MI100 to MI300, Radeon RX 7900 and RX 9000.",
+)
+AMD_GPU_SPECS = Source(
+    "https://rocm.docs.amd.com/en/latest/reference/gpu-specs.html",
+    "2026-11-22",
+    "LLVM target and VRAM in GiB by product.",
+)
+AMDGPU_PROCESSORS = Source(
+    "https://llvm.org/docs/AMDGPUUsage.html#amdgpu-processors",
+    "2026-11-22",
+    "Example products of each gfx target.",
+)
+KFD_TOPOLOGY = Source(
+    "https://github.com/torvalds/linux/blob/master/drivers/gpu/drm/amd/amdkfd/kfd_topology.c",
+    "2026-11-22",
+    "gfx_target_version is major * 10000 + minor * 100 + stepping, location_id the bus in its high "
+    "byte and device and function in the low one; values read in public fixtures.",
+)
+MACOS_SYSCTL = Source(
+    "https://themaltesetiger.com/2024/12/24/"
+    "identifying-your-macs-processor-apple-silicon-vs-intel-how-to-tell-the-difference",
+    "2026-11-22",
+    "machdep.cpu.brand_string tells Apple's processors from Intel's. Public tests quote it as "
+    "'Apple M2', and hw.memsize in bytes.",
+)
