@@ -23,14 +23,27 @@ options:
     ini:
       - section: torchnode
         key: reports
+  progress_seconds:
+    description:
+      - How often long work says how far it is. Nodes are looked at twice as often, but with more
+        than 25 of them each is looked at every 0.4 seconds times their number at most.
+      - V(0) says nothing and looks at nothing.
+    type: float
+    default: 20
+    env:
+      - name: TORCHNODE_PROGRESS_SECONDS
+    ini:
+      - section: torchnode
+        key: progress_seconds
 """
 
 import atexit
 import os
 import shutil
+import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import ansible.module_utils
 from ansible import context
@@ -40,8 +53,17 @@ _PROJECT = Path(__file__).resolve().parent.parent
 if str(_PROJECT / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(_PROJECT / "module_utils"))
 
-from ansible.module_utils.torchnode import controller, heartbeat, journal, report, report_table
-from ansible.module_utils.torchnode.outcome import Stage
+from ansible.module_utils.torchnode import (
+    controller,
+    decide,
+    heartbeat,
+    journal,
+    report,
+    report_plan,
+    report_table,
+    start,
+)
+from ansible.module_utils.torchnode.outcome import PROVING_STAGES, Stage
 
 
 class CallbackModule(CallbackBase):
@@ -64,6 +86,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """Open the journal when the playbook has a stage of torchnode."""
         requested = _requested(playbook)
+        self._check(playbook)
         if not requested:
             return
         option = self.get_option("folder")  # type: ignore[no-untyped-call]  # ansible-core is untyped
@@ -73,14 +96,42 @@ class CallbackModule(CallbackBase):
             run.update(playbook=Path(playbook._file_name).name, check=_check_mode())
             self._journal = journal.Journal(folder, run)
         except OSError as error:
-            self._display.error(
-                f"The report cannot be written: {error}. Set TORCHNODE_REPORTS to a folder that "
-                "you may write; nothing was changed."
+            self._refuse(
+                f"the report's folder: found {error}; expected a folder that you may write. Set "
+                "TORCHNODE_REPORTS to one."
             )
-            controller.refuse_run(f"the report folder {folder} cannot be written")
-            return
         atexit.register(self._at_exit)
-        self._heartbeat.start()
+        signal.signal(signal.SIGTERM, self._terminated)
+        self._heartbeat.start(self.get_option("progress_seconds"))  # type: ignore[no-untyped-call]
+
+    def _check(self, playbook: Any) -> None:
+        """End the run here where it was asked for in a way that cannot be meant."""
+        plays = playbook.get_plays()
+        stages = [(play.get_vars().get("_torchnode_stage"), frozenset(play.tags)) for play in plays]
+        ours = Path(playbook._file_name).resolve().parent in (_PROJECT, _PROJECT / "playbooks")
+        # Another playbook may make its nodes in a play of its own, and its tags are its own affair.
+        if not ours and not all(stage for stage, _ in stages):
+            return
+        several = len(context.CLIARGS["args"]) > 1  # a tag may be another's of these playbooks
+        only = [] if several else context.CLIARGS["tags"]
+        known = decide.known_variables(_PROJECT / "roles")
+        manager = plays[0].get_variable_manager()
+        hosts = manager._inventory.get_hosts("all")
+        first = manager._inventory.groups["all"].get_hosts()[:1]
+        serial = [manager.get_vars(host=host).get("torchnode_serial") for host in first]
+        skip, given = context.CLIARGS["skip_tags"], manager.extra_vars
+        try:
+            start.check(stages, only, skip, len(hosts), given, known, *serial)
+        except start.Refused as error:
+            self._refuse(str(error))
+
+    def _refuse(self, why: str) -> NoReturn:
+        """Exit as Ansible does for a mistake in its arguments.
+
+        ansible-core turns an exception of a callback into a warning and goes on.
+        """
+        self._display.error(f"{why} Nothing was run, nothing was changed.", wrap_text=False)
+        raise SystemExit(1)
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Put every host that the play may touch into the report, as UNKNOWN."""
@@ -149,8 +200,11 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The playbook ended by itself: final verdicts, one table, and where the report is."""
-        if self._journal is not None:
-            self._show(self._journal.finish())
+        if self._journal is None:
+            return
+        self._show(self._journal.finish())
+        if not self._journal.nodes:
+            raise SystemExit(1)  # nothing was done, so nothing has succeeded
 
     def _at_exit(self) -> None:
         """Ctrl-C and errors skip the statistics; forked workers inherit this and must not act."""
@@ -158,13 +212,24 @@ class CallbackModule(CallbackBase):
             return
         self._show(self._journal.interrupt())
 
+    def _terminated(self, number: int, frame: Any) -> None:
+        """End as Ctrl-C does; Ansible's own way would skip everything that follows it."""
+        interrupted = signal.getsignal(signal.SIGINT)  # Ansible's: it ends the workers
+        if os.getpid() == self._pid and callable(interrupted):
+            signal.signal(number, signal.SIG_IGN)  # a second one must not cut the report short
+            interrupted(signal.SIGINT, frame)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
     def _show(self, content: dict[str, Any]) -> None:
         self._heartbeat.stop()
         if self._journal is None:
             return
         width = shutil.get_terminal_size((100, 24)).columns
-        self._display.banner("NODES")
-        self._display.display(report_table.table(content, width))
+        planned = bool(content["nodes"]) and _only_plans(content["run"]["requested"])
+        self._display.banner("PLAN" if planned else "NODES")
+        shown = report_plan.text if planned else report_table.table
+        self._display.display(shown(content, width))
         if self._journal.status == "interrupted":
             self._display.display("The run was interrupted: what was not proven is UNKNOWN.")
         if self._journal.problem:
@@ -174,6 +239,12 @@ class CallbackModule(CallbackBase):
 
 def _check_mode() -> bool:
     return bool(context.CLIARGS.get("check", False))
+
+
+def _only_plans(requested: list[str]) -> bool:
+    """Whether a run of these stages ends with a plan, and changes and proves nothing."""
+    doing = {Stage.APPLY.value, *(stage.value for stage in PROVING_STAGES)}
+    return Stage.RESOLVE.value in requested and not doing & set(requested)
 
 
 def _requested(playbook: Any) -> list[str]:

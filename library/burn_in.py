@@ -60,7 +60,8 @@ options:
     default: 0
   progress:
     description: A file to rewrite, atomically, about once a second with stage, percent, rate per
-      device, errors and the worst temperature. Its folder must exist.
+      device, errors and the worst temperature, and the same in words (C(text)). It is removed at
+      the end. Its folder must exist.
     type: str
   inject:
     description:
@@ -147,7 +148,7 @@ def main() -> None:
         module.exit_json(changed=False, msg="check mode: nothing burned", torchnode=result)
     try:
         planned = plan.make(module.params)
-        progress.check(planned.progress)
+        progress.check(None if module.check_mode else planned.progress)
     except ValueError as error:
         module.fail_json(msg=str(error))
     if module.check_mode:

@@ -70,6 +70,10 @@ options:
       as undamaged.
     type: bool
     default: false
+  progress:
+    description: A file to rewrite about once a second with how far the build is, in words (C(text))
+      and as a number (C(rank)). It is removed at the end. Its folder must exist.
+    type: path
 attributes:
   check_mode:
     support: full
@@ -127,13 +131,20 @@ def main() -> None:
             "offline": {"type": "bool", "default": False},
             "keep": {"type": "int", "default": 2},
             "check_hashes": {"type": "bool", "default": False},
+            "progress": {"type": "path"},
         },
         supports_check_mode=True,
     )
     given = module.params
     stack = from_data(Stack, given["stack"])
     order = Order(
-        given["prefix"], stack, given["lock"], given["uv"], given["keep"], given["check_hashes"]
+        given["prefix"],
+        stack,
+        given["lock"],
+        given["uv"],
+        given["keep"],
+        given["check_hashes"],
+        given["progress"] or "",
     )
     stated = package_index.Sources(
         index_url=given["index_url"],

@@ -1,4 +1,4 @@
-"""Progress on long work: one line now and then for what is still running, on which nodes.
+"""Progress on long work: lines now and then for what is still running, and how far it is.
 
 Runs on the controller, beside Ansible's own output.
 """
@@ -6,54 +6,45 @@ Runs on the controller, beside Ansible's own output.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import threading
 import time
+from collections import Counter
 from typing import Callable, Dict, List, Optional, Tuple
+
+from .progress_lines import News, Running, lines
+from .progress_watch import Pipe
 
 #: After this long a person wonders; and a line that often is no noise in a CI log.
 INTERVAL_SECONDS = 20.0
 _LOOKS = 8  # in an interval, so that a task is named soon after it has lasted one
-_NODES_NAMED = 4
-
-
-def lines(
-    running: Dict[Tuple[str, str], Tuple[str, float]], now: float, before: float, interval: float
-) -> List[str]:
-    """A line for each task that has lasted another whole interval since the look ``before``.
-
-    ``running`` maps (node, task id) to (task name, when it began); times are in seconds.
-    """
-    nodes: Dict[str, List[Tuple[str, float]]] = {}
-    for (node, _), (task, began) in running.items():
-        if (now - began) // interval > max(before - began, 0.0) // interval:
-            nodes.setdefault(task, []).append((node, now - began))
-    return [_line(task, waiting) for task, waiting in sorted(nodes.items())]
-
-
-def _line(task: str, waiting: List[Tuple[str, float]]) -> str:
-    names = [node for node, _ in sorted(waiting)]
-    more = len(names) - _NODES_NAMED
-    where = ", ".join(names[:_NODES_NAMED]) + (" and %d more" % more if more > 0 else "")
-    longest = max(seconds for _, seconds in waiting)
-    return "... %s: %.0f s so far on %s" % (task, longest, where)
 
 
 class Heartbeat:
     """Writes the lines from a thread of its own until it is stopped."""
 
-    def __init__(
-        self, interval: float = INTERVAL_SECONDS, write: Optional[Callable[[str], None]] = None
-    ) -> None:
-        self._interval = interval
+    def __init__(self, write: Optional[Callable[[str], None]] = None) -> None:
+        self._interval = INTERVAL_SECONDS
         self._write = write or _to_terminal
-        self._running: Dict[Tuple[str, str], Tuple[str, float]] = {}
+        self._pipe: Optional[Pipe] = None
+        self._running: Dict[Tuple[str, str], Running] = {}
+        #: Only the thread writes this one, only Ansible's callbacks the other two: no lock, which a
+        #: fork could copy while it is held.
+        self._news: Dict[Tuple[str, str], Tuple[News, float]] = {}
+        self._ended: Counter[str] = Counter()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
-    def start(self) -> None:
-        """Begin to write."""
-        self._thread.start()
+    def start(self, interval: float = INTERVAL_SECONDS) -> None:
+        """Begin to write, every ``interval`` seconds; never where it is 0.
+
+        Before the first worker is forked: workers inherit the pipe.
+        """
+        if interval > 0:
+            self._interval = interval
+            self._pipe = Pipe(interval / 2)
+            self._thread.start()
 
     def stop(self) -> None:
         """Write nothing more."""
@@ -61,19 +52,33 @@ class Heartbeat:
 
     def began(self, node: str, task_id: str, task: str) -> None:
         """A task began on a node."""
-        self._running[(node, task_id)] = (task, time.monotonic())
+        self._running[(node, task_id)] = Running(node, task_id, task, time.monotonic())
 
     def ended(self, node: str, task_id: str) -> None:
         """A task ended on a node."""
-        self._running.pop((node, task_id), None)
+        if self._running.pop((node, task_id), None):
+            self._ended[task_id] += 1
 
     def _beat(self) -> None:
-        before = time.monotonic()
+        said: Dict[str, float] = {}
         while not self._stopped.wait(self._interval / _LOOKS):
             now = time.monotonic()
-            for line in lines(dict(self._running), now, before, self._interval):
-                self._write(line)
-            before = now
+            self._hear(now)
+            due = lines(self._now_running(), self._ended, said, now, self._interval)
+            for task_id, told in sorted(due.items()):
+                said[task_id] = now
+                self._write("\n".join(told))
+
+    def _hear(self, now: float) -> None:
+        for node, task_id, news in self._pipe.news() if self._pipe else ():
+            self._news[(node, task_id)] = (news, now)
+
+    def _now_running(self) -> List[Running]:
+        return [
+            dataclasses.replace(one, news=news, heard=heard)
+            for key, one in list(self._running.items())
+            for news, heard in [self._news.get(key, (None, 0.0))]
+        ]
 
 
 def _to_terminal(line: str) -> None:

@@ -9,7 +9,7 @@ import os
 import time
 from typing import Any, Dict, Iterator, List, Mapping, Optional, TextIO, Tuple
 
-from . import manifest
+from . import manifest, progress_file
 from .model import User
 from .node import Node
 
@@ -39,7 +39,7 @@ def prepare(node: Node, prefix: str, facts: str) -> None:
     # The prefix first: the manifest itself lies in it.
     made = manifest.make_folder(node, prefix)
     made += manifest.make_folder(node, facts)
-    names = (RECORD, LOCK, LOCK + GUARD)
+    names = (RECORD, LOCK, LOCK + GUARD, progress_file.NAME)
     files = [*["%s/%s" % (prefix, name) for name in names], fact_path(facts)]
     manifest.add(node, prefix, made + [(path, "file") for path in files])
     manifest.add(node, prefix, [(prefix + "/uv", "tree")])

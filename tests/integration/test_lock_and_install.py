@@ -88,6 +88,14 @@ def test_a_build_that_the_index_lacks(tmp_path: Path, index: str) -> None:
     assert not list(tmp_path.glob("torch-*.txt"))
 
 
+def test_a_password_in_an_index_that_uv_cannot_read_is_not_told(tmp_path: Path) -> None:
+    """uv repeats such a URL whole."""
+    done = make_lock(tmp_path, "http://u:s3cr3t-planted@127.0.0.1:x/simple")
+    assert done.returncode != 0
+    assert "invalid port number" in done.stderr
+    assert "s3cr3t-planted" not in done.stderr + done.stdout
+
+
 def test_an_extra_that_the_build_lacks(tmp_path: Path, index: str) -> None:
     done = make_lock(tmp_path, index, "--extra", "audio")
     assert done.returncode != 0

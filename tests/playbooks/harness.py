@@ -100,10 +100,15 @@ class Fleet:
         return content
 
     def tree(self) -> dict[str, tuple[int, bytes]]:
-        """Every path of the nodes with its mode and content, to see what a run touched."""
+        """Every path of the nodes with its mode and content, to see what a run touched.
+
+        Without a live run's progress, which changes every second.
+        """
         found = {}
         for base in (self.folder / "nodes", self.folder / "data"):
             for path in sorted(base.rglob("*")):
+                if path.name.startswith("progress.json"):
+                    continue
                 content = path.read_bytes() if path.is_file() else b""
                 found[str(path)] = (path.lstat().st_mode, content)
         return found

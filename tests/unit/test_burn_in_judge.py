@@ -334,11 +334,14 @@ def test_thinning_keeps_the_last(most: int, kept: list[int]) -> None:
 
 def test_progress_names_the_worst_temperature_and_the_errors() -> None:
     seen = burn(device(0, ending=None, progress={"stage": "compute"}), device(1, told=3))
-    state = progress.snapshot(seen, 5.0, 20.0, burning=True, final=False)
+    state = progress.snapshot(seen, 5.0, 20.0, burning=True)
     assert (state["stage"], state["percent"]) == ("compute", 25)
     assert (state["errors"], state["worst_temperature"]) == (3, 60.0)
-    seen.interrupted = "signal SIGTERM"
-    assert progress.snapshot(seen, 5.0, 20.0, True, True)["stage"] == "interrupted"
+    assert "25 % of 20 s" in state["text"]
+    assert "at most 60 C" in state["text"]
+    assert state["text"].endswith("3 ERRORS")
+    waiting = progress.snapshot(seen, 0.0, 20.0, burning=False)
+    assert waiting["text"] == "burning in, waiting for every device to be ready"
 
 
 def test_ceilings_are_sourced_and_exact() -> None:

@@ -1,17 +1,15 @@
-"""The progress file: rewritten atomically, so that a reader never sees half of it."""
+"""What a burn-in says of itself while it runs."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from typing import Any
 
+from ..progress_file import ProgressFile
 from .plan import Plan
 from .records import Burn, DeviceRun
 from .telemetry import samples_of
-
-EVERY = 1.0  # seconds
 
 
 def check(path: str | None) -> None:
@@ -22,50 +20,67 @@ def check(path: str | None) -> None:
 
 
 class Progress:
-    """Writes the plan's progress file, if it has one. A full disk ends the file, not the burn."""
+    """Keeps the plan's progress file, if it has one, until the end."""
 
     def __init__(self, plan: Plan) -> None:
-        self._path, self._limits = plan.progress, plan.limits
-        self._written = 0.0
+        self._file, self._limits = ProgressFile(plan.progress), plan.limits
+        self._file.remove()  # of a killed run
 
-    def write(self, burn: Burn, go: float | None, final: bool = False) -> None:
-        now = time.monotonic()
-        if not self._path or (not final and now - self._written < EVERY):
-            return
-        self._written = now
-        elapsed = 0.0 if go is None else now - go
-        state = snapshot(burn, elapsed, self._limits.burn, go is not None, final)
-        temporary = "%s.%d" % (self._path, os.getpid())
-        try:
-            with open(temporary, "w", encoding="ascii") as file:
-                json.dump(state, file)
-            os.replace(temporary, self._path)
-        except OSError:
-            self._path = None
+    def write(self, burn: Burn, go: float | None) -> None:
+        """Say how far the burn is that began at ``go``, None before; once a second at most."""
+        if self._file.due():
+            elapsed = 0.0 if go is None else time.monotonic() - go
+            self._file.write(snapshot(burn, elapsed, self._limits.burn, go is not None))
+
+    def end(self) -> None:
+        """Nothing burns any more: no file says otherwise."""
+        self._file.remove()
 
 
-def snapshot(
-    burn: Burn, elapsed: float, seconds: float, burning: bool, final: bool
-) -> dict[str, Any]:
-    """What the file says: stage, percent, per device rate, work and errors, worst temperature."""
+def snapshot(burn: Burn, elapsed: float, seconds: float, burning: bool) -> dict[str, Any]:
+    """What the file says: stage, percent, per device rate, work and errors, worst temperature.
+
+    ``text`` says it in words; a node of lower ``rank`` is further behind.
+    """
     devices = [_device(burn, run) for run in burn.devices]
     temperatures = [d["temperature"] for d in devices if d["temperature"] is not None]
-    return {
-        "stage": _stage(burn, burning, final),
-        "percent": 100 if final else min(99, int(100 * elapsed / seconds)),
+    state = {
+        "stage": _stage(burn, burning),
+        "percent": min(99, int(100 * elapsed / seconds)),
         "elapsed": round(elapsed, 1),
         "seconds": seconds,
         "errors": sum(d["errors"] for d in devices),
         "worst_temperature": max(temperatures) if temperatures else None,
         "devices": devices,
     }
+    return {**state, "text": text(state), "rank": state["percent"] / 100}
 
 
-def _stage(burn: Burn, burning: bool, final: bool) -> str:
-    if burn.interrupted:
-        return "interrupted"
-    if final:
-        return "done"
+def text(state: dict[str, Any]) -> str:
+    """'burning in, compute, 43 % of 60 s, 612 TFLOP/s at least, at most 71 C, no errors'."""
+    if state["stage"] == "start":
+        return "burning in, waiting for every device to be ready"
+    parts = ["burning in, %s" % state["stage"]]
+    parts.append("%d %% of %g s" % (state["percent"], state["seconds"]))
+    rates = [d["tflops"] for d in state["devices"] if d["tflops"] is not None]
+    if rates:
+        parts.append(_rate(min(rates)) + (" at least" if len(state["devices"]) > 1 else ""))
+    if state["worst_temperature"] is not None:
+        parts.append("at most %.0f C" % state["worst_temperature"])
+    ended = sum(d["stage"] not in ("start", "compute", "memory") for d in state["devices"])
+    parts += ["%d of %d devices have ended" % (ended, len(state["devices"]))] if ended else []
+    return ", ".join([*parts, _errors(state["errors"])])
+
+
+def _errors(count: int) -> str:
+    return "%d ERRORS" % count if count > 1 else "1 ERROR" if count else "no errors"
+
+
+def _rate(tflops: float) -> str:
+    return "%.0f TFLOP/s" % tflops if tflops >= 1 else "%.0f GFLOP/s" % (1000 * tflops)
+
+
+def _stage(burn: Burn, burning: bool) -> str:
     if not burning:
         return "start"
     stages = {run.progress.get("stage", "compute") for run in burn.devices if not run.ending}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
 import time
-from typing import Any, Callable
+from typing import Any
 
+from ..stop_signals import HUNG_UP, LOST, StopSignals
 from .plan import REPRODUCIBLE, Plan
 from .process import Child
 from .progress import Progress
@@ -17,43 +17,19 @@ from .telemetry import take
 
 TICK = 0.2  # seconds: the longest time between two looks at children and deadlines
 SAMPLER_WAIT = 3.0  # seconds for the sampler's last counters
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-HUNG_UP = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
 def run(plan: Plan) -> Burn:
     """Burn every device of the plan. Returns what was seen, however the workers ended."""
     burn = Burn(plan.backend, [DeviceRun(d.name, d.index, d.model, d.uuid) for d in plan.devices])
     runner = _Runner(plan, burn)
-    with _StopSignals(runner.stop):
+    with StopSignals(runner.stop):
         try:
             runner.start()
             runner.loop()
         finally:
             runner.end()
     return burn
-
-
-class _StopSignals(contextlib.AbstractContextManager["_StopSignals"]):
-    """While inside, a signal that would end us calls ``stop`` instead; ignored ones stay so."""
-
-    def __init__(self, stop: Callable[[str], None]) -> None:
-        self._stop = stop
-
-    def __enter__(self) -> _StopSignals:
-        self._before = {
-            number: signal.signal(number, self._handle)
-            for number in STOP_SIGNALS
-            if signal.getsignal(number) is not signal.SIG_IGN
-        }
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, _: object) -> None:
-        self._stop("signal %s" % signal.Signals(number).name)
 
 
 class _Runner:
@@ -100,7 +76,7 @@ class _Runner:
             why = self._burn.interrupted or "the burn-in itself failed"
             self._finish(run_, Ending("interrupted", why))
         self._burn.seconds = round(time.monotonic() - self._started, 2)
-        self._progress.write(self._burn, self._go, final=True)
+        self._progress.end()
 
     def _running(self) -> list[DeviceRun]:
         return [run_ for run_ in self._burn.devices if run_.ending is None]
@@ -115,7 +91,7 @@ class _Runner:
         began = time.monotonic()
         for descriptor, mask in poll.poll(TICK * 1000):
             if descriptor == 1 and mask & HUNG_UP:
-                self.stop("the connection to the controller was lost")
+                self.stop(LOST)
         # A child that closed its pipes but lives on would make poll return at once, for ever.
         time.sleep(max(0.0, 0.01 - (time.monotonic() - began)))
 
