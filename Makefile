@@ -17,6 +17,13 @@ help: ## show this list
 site: venv ## take the machines of the inventory (by default this one) to a verdict
 	@$(VENV)/bin/ansible-playbook site.yml $(ARGS)
 
+.PHONY: plan support-bundle
+plan: venv ## what would be done to which nodes, and why; nothing is touched
+	@$(VENV)/bin/ansible-playbook playbooks/plan.yml $(ARGS)
+
+support-bundle: venv ## one archive for a bug report, without secrets; nothing is changed
+	@$(VENV)/bin/ansible-playbook playbooks/support_bundle.yml $(ARGS)
+
 test: dev ## run every layer of tests that this machine can run
 	@$(DEV_VENV)/bin/python tools/test $(if $(STRICT),--strict)
 
@@ -41,8 +48,9 @@ venv:
 dev:
 	@TORCHNODE_VENV="$(DEV_VENV)" tools/bootstrap dev
 
-docs: dev ## write docs/variables.md anew from the roles
+docs: dev ## write docs/variables.md and docs/troubleshooting.md anew from the code
 	@$(DEV_VENV)/bin/python tools/variables_doc.py
+	@$(DEV_VENV)/bin/python tools/troubleshooting_doc.py
 
 clean: ## remove the environments and caches, never reports
 	rm -rf .venv .venv-* .cache .ansible .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -52,6 +60,11 @@ clean: ## remove the environments and caches, never reports
 locks: dev ## remake every hash lock that ships with the project
 	@$(DEV_VENV)/bin/python tools/lock.py shipped
 
-lock: dev ## lock one build: make lock TORCH=2.13.0 TAG=cu126 PYTHON=3.12 [MACHINE=] [EXTRA=] [INDEX=]
+lock: dev ## lock one build: make lock TORCH=2.13.0 TAG=cu126 PYTHON=3.12 [BACKEND=npu] [MACHINE=] [EXTRA=] [INDEX=] [OUTPUT=]
 	@$(DEV_VENV)/bin/python tools/lock.py one --torch "$(TORCH)" --tag "$(TAG)" --python "$(PYTHON)" \
-	  $(if $(MACHINE),--machine "$(MACHINE)") $(if $(EXTRA),--extra "$(EXTRA)") $(if $(INDEX),--index "$(INDEX)")
+	  $(if $(BACKEND),--backend "$(BACKEND)") $(if $(MACHINE),--machine "$(MACHINE)") \
+	  $(if $(EXTRA),--extra "$(EXTRA)") $(if $(INDEX),--index "$(INDEX)") $(if $(OUTPUT),--output "$(OUTPUT)")
+
+.PHONY: benchmark
+benchmark: dev ## measure the speed beside other tools', all on this machine: minutes, podman
+	@$(DEV_VENV)/bin/python benchmarks/run.py $(ARGS)

@@ -10,6 +10,7 @@ description:
   - Removes the files, links and folders that C(<prefix>/manifest.json) lists, and nothing else.
   - Folders go only when they are empty afterwards; those that hold something else are named.
   - A node without a manifest is left as it is.
+  - An action plugin refuses to remove anything while a C(torchnode_*) variable is misspelt.
 options:
   prefix:
     description: The folder that holds the stacks; empty means this user's default.
@@ -20,6 +21,8 @@ options:
     type: bool
     default: false
 attributes:
+  action:
+    support: full
   check_mode:
     support: full
   diff_mode:

@@ -34,6 +34,7 @@ from ansible.module_utils.torchnode.data.compatibility import (  # noqa: E402
     TorchWheel,
     version_key,
 )
+from ansible.module_utils.torchnode.redaction import passwords, redacted  # noqa: E402
 
 TORCH_INDEX = "https://download.pytorch.org/whl"
 OLDEST_PYTHON = "3.11"  # of the pinned transformers
@@ -246,9 +247,8 @@ def write(
         check=False,
     )
     if done.returncode != 0:
-        raise SystemExit(
-            f"{path.name}: uv could not resolve {', '.join(requirements)}:\n{done.stderr.strip()}"
-        )
+        said = redacted(done.stderr.strip(), passwords(environment.values()))
+        raise SystemExit(f"{path.name}: uv could not resolve {', '.join(requirements)}:\n{said}")
     digest = locks.inputs_digest(text, requirements, lock_for)
     path.write_text(locks.header(lock_for, digest) + done.stdout, encoding="utf-8")
     print(path)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import configparser
 import os
-import re
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Mapping, Optional, Tuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from typing import Dict, Iterable, List, Mapping, Tuple
+from urllib.parse import unquote, urlsplit
 
 
 @dataclass(frozen=True)
@@ -127,15 +126,3 @@ def usable(places: Iterable[str]) -> List[str]:
         if parts.scheme not in ("", "file") or os.path.isdir(folder):
             kept.append(place)
     return kept
-
-
-def without_credentials(url: str) -> str:
-    """The URL with user and password taken out, for messages and reports."""
-    parts = urlsplit(url)
-    host: Optional[str] = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=host or "")) if parts.netloc else url
-
-
-def redacted(text: str) -> str:
-    """Text of another program with user and password taken out of every URL in it."""
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)

@@ -12,28 +12,38 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
-from typing import List, Mapping, Optional, Sequence, Tuple
+from typing import List, Mapping, NoReturn, Optional, Sequence
 
-from . import manifest, venv
+from . import manifest, retention, uv_failures, uv_run, venv
 from .model import InstalledStack, Stack
 from .node import Node
+from .redaction import passwords, redacted
+from .stop_signals import StopSignals
+from .supplied_wheel import lock_line
+from .uv_run import Watch
 
+HINT_SECONDS = 60
+TAIL_CHARACTERS = 1500  # of uv's output in an outcome; the build log has all of it
 UV_SECONDS = 3600  # a CUDA stack is several GB; a stuck mirror must still end the task
 
 
 class BuildFailed(Exception):
-    """Building failed and nothing current was changed. ``cause`` and ``remedy`` are sentences."""
+    """Building failed and nothing current was changed. ``cause`` and ``remedy`` are sentences.
 
-    def __init__(self, what: str, cause: str, remedy: str) -> None:
+    ``told`` is all that uv said, without secrets; '' where uv did not come to say anything.
+    """
+
+    def __init__(self, what: str, cause: str, remedy: str, told: str = "") -> None:
         super().__init__(what, cause, remedy)
-        self.what, self.cause, self.remedy = what, cause, remedy
+        self.what, self.cause, self.remedy, self.told = what, cause, remedy, told
 
 
 @dataclass(frozen=True)
 class Order:
     """What to build, from which lock text, with which uv; ``keep`` complete stacks stay.
 
-    ``hashes`` reads every byte of what is there before it counts as undamaged.
+    ``hashes`` reads every byte of what is there before it counts as undamaged. ``progress`` is
+    the file that says how far the build is; '' for none.
     """
 
     prefix: str
@@ -42,12 +52,18 @@ class Order:
     uv: str
     keep: int = 2
     hashes: bool = False
+    progress: str = ""
 
     @property
     def torch(self) -> str:
         """torch's version as torch/version.py must spell it."""
-        torch = self.stack.torch
-        return "%s+%s" % (torch.version, torch.tag) if torch else ""
+        return self.stack.torch.label if self.stack.torch else ""
+
+    @property
+    def lines(self) -> str:
+        """What uv installs: the lock, and the wheel that the operator supplies, with its hash."""
+        supplied = self.stack.supplied
+        return exact(self.lock) + (lock_line(supplied) if supplied else "")
 
 
 def ready_stack(node: Node, order: Order) -> Optional[InstalledStack]:
@@ -76,26 +92,50 @@ def build(node: Node, order: Order, environment: Mapping[str, str], hashes: bool
     damaged is fetched anew.
     """
     path = _new_folder(node, order)
-    try:
-        new = ["venv", "--quiet", "--no-config", "--python", order.stack.python, path]
-        _uv(order, new, environment)
-        lock = os.path.join(path, "torchnode.lock")
-        _write(lock, exact(order.lock))
-        _sync(order, path, lock, environment)
-        packages = dict(order.stack.packages)
+    watch = Watch(order.progress, path, len(order.stack.packages))
+    with StopSignals(_stop):
+        try:
+            _fill(node, order, path, environment, hashes, watch)
+            return path
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)  # the folder was never current
+            raise
+        finally:
+            watch.end()
+
+
+def _fill(
+    node: Node,
+    order: Order,
+    path: str,
+    environment: Mapping[str, str],
+    hashes: bool,
+    watch: Watch,
+) -> None:
+    new = ["venv", "--quiet", "--no-config", "--python", order.stack.python, path]
+    _uv(order, new, environment, watch)
+    lock = os.path.join(path, "torchnode.lock")
+    _write(lock, order.lines)
+    _sync(order, path, lock, environment, watch)
+    watch.say("checking what was installed", 2)
+    packages = dict(order.stack.packages)
+    _, damage = venv.compare(node, path, packages, hashes)
+    damaged = sorted({line.partition(":")[0] for line in damage} & set(packages))
+    if damaged:
+        _uv(order, ["cache", "clean", "--quiet", *damaged], environment, watch)
+        _sync(order, path, lock, environment, watch, damaged)
         _, damage = venv.compare(node, path, packages, hashes)
-        damaged = sorted({line.partition(":")[0] for line in damage} & set(packages))
-        if damaged:
-            _uv(order, ["cache", "clean", "--quiet", *damaged], environment)
-            _sync(order, path, lock, environment, damaged)
-            _, damage = venv.compare(node, path, packages, hashes)
-        _check(node, order, path, damage)
-        _remove_lock_of_uv(path)
-        _write(os.path.join(path, venv.MARKER), _marker(order, path))
-        return path
-    except BaseException:
-        shutil.rmtree(path, ignore_errors=True)  # the folder was never current
-        raise
+    _check(node, order, path, damage)
+    _remove_lock_of_uv(path)
+    _write(os.path.join(path, venv.MARKER), _marker(order, path))
+
+
+def _stop(why: str) -> NoReturn:
+    raise BuildFailed(
+        "stopped: %s" % why,
+        "The run was ended from outside.",
+        "Run again: what was downloaded is kept.",
+    )
 
 
 def exact(lock: str) -> str:
@@ -116,7 +156,12 @@ def _remove_lock_of_uv(path: str) -> None:
 
 
 def _sync(
-    order: Order, path: str, lock: str, environment: Mapping[str, str], anew: Sequence[str] = ()
+    order: Order,
+    path: str,
+    lock: str,
+    environment: Mapping[str, str],
+    watch: Watch,
+    anew: Sequence[str] = (),
 ) -> None:
     again = [argument for name in anew for argument in ("--reinstall-package", name)]
     exact = ["--require-hashes", "--no-config", "--strict"]
@@ -124,6 +169,7 @@ def _sync(
         order,
         ["pip", "sync", *exact, *again, "--python", path + "/bin/python", lock],
         environment,
+        watch,
     )
 
 
@@ -139,16 +185,9 @@ def activate(order: Order, path: str) -> None:
 
 def prune(node: Node, order: Order, current: str, damaged: Sequence[str]) -> List[str]:
     """Remove unfinished and ``damaged`` folders, and all but the newest ``keep`` stacks."""
-    folder = os.path.join(order.prefix, "stacks")
-    doomed: List[str] = []
-    complete: List[str] = []
-    for name in node.names(folder):
-        path = os.path.join(folder, name)
-        if path != current and re.fullmatch(r"[0-9a-f]+\.\d+", name):  # what is named so is ours
-            usable = path not in damaged and venv.read_marker(node, path) is not None
-            (complete if usable else doomed).append(path)
-    complete.sort(key=os.path.getmtime, reverse=True)
-    doomed += complete[max(order.keep - 1, 0) :]
+    complete = venv.read_stacks(node, order.prefix)
+    unfinished = venv.read_unfinished(node, order.prefix)
+    doomed = retention.superseded(complete, unfinished, damaged, current, order.keep)
     for path in doomed:
         shutil.rmtree(path)
     return doomed
@@ -203,100 +242,49 @@ def _write(path: str, text: str) -> None:
     os.replace(temporary, path)
 
 
-def _uv(order: Order, arguments: List[str], environment: Mapping[str, str]) -> None:
+def _uv(order: Order, arguments: List[str], environment: Mapping[str, str], watch: Watch) -> None:
     try:
-        done = subprocess.run(
-            [order.uv, *arguments],
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=UV_SECONDS,
-            check=False,
-        )
+        done = uv_run.run([order.uv, *arguments], environment, UV_SECONDS, watch)
     except subprocess.TimeoutExpired:
         raise BuildFailed(
             "uv %s took longer than %d s" % (arguments[0], UV_SECONDS),
             "The index or the disk is too slow, or a transfer is stuck.",
             "Check the mirror, and run again: what was downloaded is kept.",
         ) from None
+    except ConnectionAbortedError as error:
+        _stop(str(error))
     except OSError as error:
         raise BuildFailed(
             "%s: %s" % (order.uv, error), "uv does not run on this node.", "Report it."
         ) from None
     if done.returncode != 0:
         text = done.stdout.decode("utf-8", "replace").strip()
-        cause, remedy = explain(text)
-        raise BuildFailed(
-            "uv %s failed: %s" % (" ".join(arguments[:2]), _tail(text)), cause, remedy
+        text = (text + "\n" + _refusals(order, arguments, environment, text)).strip()
+        # Also the letters of a password alone: uv repeats half of a URL that it cannot read.
+        told = redacted(text, passwords(environment.values()))
+        what = "uv %s failed: %s" % (" ".join(arguments[:2]), told[-TAIL_CHARACTERS:])
+        raise BuildFailed(what, *uv_failures.explain(text), told=told)
+
+
+def _refusals(
+    order: Order, arguments: Sequence[str], environment: Mapping[str, str], text: str
+) -> str:
+    """uv's hints about an index that refused it, '' where there are none.
+
+    uv gives them only where it asks one index after the other, so it is asked so once more.
+    """
+    if not uv_failures.may_be_refused(text):
+        return ""
+    try:
+        done = subprocess.run(
+            [order.uv, *arguments, "--dry-run"],
+            env=dict(environment, UV_INDEX_STRATEGY="first-index"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=HINT_SECONDS,
+            check=False,
         )
-
-
-#: What uv or the system says, and what it means. First match wins.
-_CAUSES: Tuple[Tuple[str, str, str], ...] = (
-    (
-        r"No space left on device",
-        "The disk is full.",
-        "Free space under the prefix and uv's cache, then run again.",
-    ),
-    (
-        r"Hash mismatch",
-        "A file that the index served is not the one that was locked.",
-        "Do not install it. Find out why the index serves another file, or remake the lock.",
-    ),
-    (
-        r"must have a hash",
-        "The lock has a line without a hash.",
-        "Remake the lock with `make lock`.",
-    ),
-    (
-        r"no hashes were provided or computed",
-        "An index or folder offers a build of that version that the lock does not know.",
-        "Take that index or folder out of the node's settings (torchnode_find_links, "
-        "torchnode_extra_index_urls, UV_*, PIP_*), or remake the lock.",
-    ),
-    (
-        r"Permission denied|Read-only file system",
-        "The prefix cannot be written.",
-        "Choose another torchnode_prefix, or become a user who may write there.",
-    ),
-    (
-        r"401 Unauthorized|403 Forbidden|407 Proxy",
-        "The index or the proxy refused these credentials.",
-        "Give credentials by environment or netrc, never in a variable.",
-    ),
-    (
-        r"error sending request|dns error|Connection refused|Failed to fetch|client error|timed out"
-        r"|tls|certificate",
-        "The package index cannot be reached from this node.",
-        "Set torchnode_index_url to a mirror, torchnode_proxy, torchnode_ca_bundle, or install "
-        "offline with torchnode_find_links and torchnode_offline.",
-    ),
-    (
-        # The second is what uv says of --no-index, which goes with offline.
-        r"network was disabled|not found in the provided package locations",
-        "The node installs offline, and neither torchnode_find_links nor uv's cache has the wheel.",
-        "Put the wheel that uv names above into a folder of torchnode_find_links on this node, or "
-        "let the node ask an index (torchnode_offline, no-index in pip's or uv's settings).",
-    ),
-    (
-        r"no version of|not found in the package registry|no wheels"
-        r"|No solution found|unsatisfiable",
-        "The index has no file that the lock lists for this machine.",
-        "Name the index of the torch build (torchnode_torch_index_url) or a folder with its wheel "
-        "(torchnode_find_links).",
-    ),
-)
-
-
-def explain(text: str) -> Tuple[str, str]:
-    """(cause, remedy) for what uv printed."""
-    for pattern, cause, remedy in _CAUSES:
-        if re.search(pattern, text, re.IGNORECASE):
-            return cause, remedy
-    return "uv could not build the environment.", "Read what uv says above, and run again."
-
-
-def _tail(text: str) -> str:
-    """The last lines, with credentials in URLs taken out."""
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text[-1500:])
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return uv_failures.refusals(done.stdout.decode("utf-8", "replace"))

@@ -35,9 +35,27 @@ def read_marker(node: Node, path: str) -> Optional[Dict[str, Any]]:
 
 
 def read_stacks(node: Node, prefix: str) -> Tuple[str, ...]:
-    """The paths of complete stacks under ``prefix``, in name order."""
-    paths = ["%s/stacks/%s" % (prefix, name) for name in node.names(prefix + "/stacks")]
-    return tuple(path for path in paths if read_marker(node, path) is not None)
+    """The paths of complete stacks under ``prefix``, newest first."""
+    paths = [path for path in _folders(node, prefix) if read_marker(node, path) is not None]
+    return tuple(sorted(paths, key=lambda path: -_changed(node, path)))
+
+
+def read_unfinished(node: Node, prefix: str) -> Tuple[str, ...]:
+    """The paths of stacks under ``prefix`` that were never finished."""
+    return tuple(path for path in _folders(node, prefix) if read_marker(node, path) is None)
+
+
+def _folders(node: Node, prefix: str) -> List[str]:
+    names = node.names(prefix + "/stacks")
+    ours = [name for name in names if re.fullmatch(r"[0-9a-f]+\.\d+", name)]
+    return ["%s/stacks/%s" % (prefix, name) for name in ours]
+
+
+def _changed(node: Node, path: str) -> float:
+    try:
+        return os.stat(node.path(path)).st_mtime
+    except OSError:
+        return 0.0  # it went this moment
 
 
 def read_current(node: Node, prefix: str, hashes: bool = False) -> Optional[InstalledStack]:

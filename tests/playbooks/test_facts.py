@@ -74,9 +74,12 @@ def test_an_ordinary_users_fact_lies_in_their_data_folder(fleet: Fleet, tmp_path
         if folder.stat().st_uid == 0 and folder != Path("/") and folder != Path("/tmp"):
             folder.chmod(folder.stat().st_mode | 0o011)
     os.chown(fleet.folder / "data", user.pw_uid, user.pw_gid)
+    broken = fleet.folder / "broken"  # it runs, and what it has is no torch
+    broken.write_text('#!/bin/sh\nexec /usr/bin/python3 "$@"\n')
+    broken.chmod(0o755)
     fleet.add(
         "a",
-        torchnode_python="/usr/bin/false",
+        torchnode_python=str(broken),
         torchnode_prefix="",
         torchnode_facts_folder="",
         ansible_python_interpreter="/usr/bin/python3",

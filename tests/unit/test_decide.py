@@ -138,3 +138,30 @@ def test_a_damaged_stack_is_no_ready_node_where_nothing_is_applied(requested):
     assert [o.result for o in warned.outcomes if o.id == "verify.stack_as_resolved"] == [
         Result.WARN
     ]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "cause"),
+    [
+        ({"variables": ["torchnode_workloat"]}, "wrong by itself"),
+        ({"profile": "transformers-v99"}, "wrong by itself"),
+        ({"expect": {"gpus": 8}}, "wrong by itself"),
+        ({"stated": {"torchnode_keep_stacks": 0}}, "wrong by itself"),
+        ({"urls": {"torchnode_proxy": "http://h/?token=s3cret"}}, "wrong by itself"),
+        ({"torch_version": "1.0"}, "No stack satisfies the inventory on this machine."),
+        ({"backend": "cuda"}, "No stack satisfies the inventory on this machine."),
+    ],
+)
+def test_a_slip_is_not_blamed_on_the_machine(wishes, cause):
+    """Who misspelt a variable need not look at the node."""
+    (outcome,) = [o for o in decided(**wishes).outcomes if o.id == "resolve.stack"]
+    assert cause in outcome.cause
+
+
+def test_an_interpreter_to_adopt_that_does_not_run_is_refused():
+    """Before anything is recorded, not by a verify that cannot start."""
+    bare = dataclasses.replace(machine(), python_problem="it is not there")
+    decision = decided(bare, python="/no/such/python")
+    (outcome,) = [o for o in decision.outcomes if o.id == "resolve.stack"]
+    assert outcome.observed == "torchnode_python: /no/such/python: it is not there"
+    assert "environment to adopt" in outcome.cause

@@ -23,7 +23,7 @@ from ansible.module_utils.torchnode.node import Node
 from ansible.module_utils.torchnode.outcome import Result
 from ansible.module_utils.torchnode.package_index import Sources
 from ansible.module_utils.torchnode.stack_apply import Applied
-from ansible.module_utils.torchnode.stack_builder import Order, explain
+from ansible.module_utils.torchnode.stack_builder import Order
 
 UV = find_uv()
 needs_uv = pytest.mark.skipif(UV is None, reason="needs uv beside Python or on the PATH")
@@ -163,7 +163,7 @@ def test_a_second_stack_and_back_without_building(shop: Workshop) -> None:
     second = shop.order("bbbb", hashes(shop.torch, other))
     assert shop.apply(second).changed
     assert shop.stacks == ["aaaa.1", "bbbb.1"]
-    assert dict(shop.current.packages)["filelock"] == "3.21.0"  # type: ignore[union-attr]
+    assert dict(shop.current.packages)["filelock"] == "3.21.0"  # type: ignore[union-attr]  # it is there
     back = shop.apply(dataclasses.replace(shop.order(), uv="/nowhere/uv"))
     assert (back.changed, back.outcome.result) == (True, Result.PASS)
     assert back.path == str(shop.prefix / "stacks/aaaa.1")
@@ -397,31 +397,6 @@ def test_killed_between_link_and_rename(built: Workshop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "cause"),
-    [
-        ("failed to write: No space left on device (os error 28)", "The disk is full."),
-        ("Hash mismatch for `torch==2.13.0`", "not the one that was locked"),
-        ("[Errno 13] Permission denied: '/opt/torchnode'", "cannot be written"),
-        ("HTTP status client error (401 Unauthorized) for url", "refused these credentials"),
-        ("error sending request for url (https://x/): dns error", "cannot be reached"),
-        ("invalid peer certificate: UnknownIssuer", "cannot be reached"),
-        ("x has no wheels with a matching platform tag", "no file that the lock lists"),
-        ("Hash-checking is enabled, but no hashes were provided or computed for: torch", "a build"),
-        (
-            "Because six was not found in the cache, your requirements are unsatisfiable.\n"
-            "hint: Packages were unavailable because the network was disabled.",
-            "installs offline",
-        ),
-        ("something new", "could not build"),
-    ],
-)
-def test_causes(text: str, cause: str) -> None:
-    found, remedy = explain(text)
-    assert cause in found
-    assert remedy
-
-
-@pytest.mark.parametrize(
     ("line", "written"),
     [
         ("torch==2.13.0 \\\n", "torch===2.13.0 \\\n"),
@@ -434,14 +409,6 @@ def test_causes(text: str, cause: str) -> None:
 )
 def test_torch_is_pinned_by_its_whole_version(line: str, written: str) -> None:
     assert stack_builder.exact("# head\n" + line) == "# head\n" + written
-
-
-def test_long_output_is_cut_and_without_credentials() -> None:
-    text = "a" * 5000 + "https://user:secret@host/simple failed"
-    tail = stack_builder._tail(text)
-    assert len(tail) < 2000
-    assert "secret" not in tail
-    assert tail.endswith("https://host/simple failed")
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_another_file_of_that_name_is_refused(tmp_path: Path) -> None:
     [
         ({}, "404"),
         ({INDEX + "/uv/": b"<html>nothing</html>"}, "does not list"),
-        ({INDEX + "/uv/": b"{not json"}, "https://index/simple/uv/"),
+        ({INDEX + "/uv/": b"{not json"}, "@index/simple/uv/"),
         ({INDEX + "/uv/": PAGES["html"]}, "404"),
     ],
 )
