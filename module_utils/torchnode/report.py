@@ -6,24 +6,17 @@ something about it, and stays in the report whatever happens to it.
 
 from __future__ import annotations
 
+import json
 import math
-import re
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
-from . import records
+from . import records, task_failures
+from .burn_in.summary import thin
 from .outcome import PROVING_STAGES, Outcome, Result, Stage, Verdict, verdict
+from .redaction import redacted
 
 SCHEMA = "torchnode.report/1"
 
-_UNREACHABLE = (
-    "The controller could not reach the node, or lost it.",
-    "Check the node's power, its network, the SSH key and the user in the inventory, then run "
-    "again.",
-)
-_TASK_FAILED = (
-    "A task of the run failed on this node.",
-    "Read the task's message, mend what it names, and run again: finished steps are not repeated.",
-)
 _ENDED_EARLY = (
     "The run ended before this node's stages were done.",
     "Mend the nodes that failed, if any did, and run again: the next run finishes the work.",
@@ -36,15 +29,16 @@ _INTERRUPTED = (
 #: none of them: a converged node has nothing to apply.
 _NEEDED = (Stage.SURVEY, Stage.RESOLVE, *PROVING_STAGES, Stage.REPORT)
 
-#: ``https://user:secret@host`` as a package manager's error message repeats it.
-_CREDENTIALS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/@\s'\"]+@", re.IGNORECASE)
+#: Samples of a device that a report keeps: enough for a plot, and 8,000 devices fit into a file.
+MAX_SAMPLES = 120
 
 
 class NodeReport:
-    """What is known about one node so far."""
+    """What is known about one node so far. ``revision`` counts what was added."""
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.revision = 0
         self.facts: Dict[str, Any] = {}
         self.stack: Optional[Dict[str, Any]] = None
         self.plan: List[Dict[str, Any]] = []
@@ -58,14 +52,14 @@ class NodeReport:
         returned = clean(returned)
         self.facts = returned.get("facts") or self.facts
         self.stack = returned.get("stack") or self.stack
-        self.plan = returned.get("plan") if "plan" in returned else self.plan  # type: ignore[assignment]
-        self.burn_in = returned.get("burn_in") or self.burn_in
+        self.plan = list(returned["plan"] or []) if "plan" in returned else self.plan
+        self.burn_in = _thinned(returned.get("burn_in")) or self.burn_in
         self.outcomes += [Outcome.from_dict(dict(o)) for o in returned.get("outcomes") or []]
         self._mark(str(returned.get("stage") or stage))
 
     def fail(self, stage: str, task: str, message: str) -> None:
         """A task that is none of torchnode's modules failed."""
-        cause, remedy = _TASK_FAILED
+        cause, remedy = task_failures.explain(message)
         self._note(
             "task",
             stage,
@@ -78,16 +72,18 @@ class NodeReport:
 
     def unreachable(self, stage: str, message: str) -> None:
         """The connection to the node failed."""
-        cause, remedy = _UNREACHABLE
+        cause, remedy = task_failures.explain(message, unreachable=True)
         self._note(
             "reachable", stage, Result.INCOMPLETE, message, "the node answers", cause, remedy
         )
 
     def took(self, stage: str, seconds: float) -> None:
         """Add to the time that a stage took on this node."""
+        self.revision += 1
         self.timings[stage] = round(self.timings.get(stage, 0.0) + seconds, 3)
 
     def _mark(self, stage: str) -> None:
+        self.revision += 1
         if stage not in self.stages:
             self.stages.append(stage)
 
@@ -104,9 +100,11 @@ class NodeReport:
         found = "%s.%s" % (stage, check)
         told = clean(observed)
         self.outcomes.append(Outcome(found, stage, result, told, expected, cause, remedy))
+        self.revision += 1
 
     def finish(self, requested: Sequence[str], interrupted: bool = False) -> None:
         """The run is over: a requested stage that was not reached leaves the node unproven."""
+        self.revision += 1
         unproven = records.unproven_outcome(requested)
         self.outcomes += [unproven] if unproven else []
         blocked = any(
@@ -157,29 +155,55 @@ class NodeReport:
         if observed and observed[-1]:
             return observed[-1]
         torch = (self.stack or {}).get("torch")
-        return "%s+%s" % (torch["version"], torch["tag"]) if torch else None
+        return "+".join(filter(None, (torch["version"], torch["tag"]))) if torch else None
 
 
 def document(run: Mapping[str, Any], nodes: Iterable[NodeReport], status: str) -> Dict[str, Any]:
     """The whole report; ``status`` is 'running', 'complete' or 'interrupted'."""
     entries = [node.entry(run["requested"], status != "running") for node in nodes]
-    verdicts = [entry["verdict"] for entry in entries]
+    return {**head(run, status, [entry["verdict"] for entry in entries]), "nodes": entries}
+
+
+def head(run: Mapping[str, Any], status: str, verdicts: Sequence[str]) -> Dict[str, Any]:
+    """All of the report but its nodes; ``verdicts`` are theirs."""
+    keys = ("id", "playbook", "check", "requested", "started", "ended")
     return {
         "schema": SCHEMA,
-        "run": {
-            key: run.get(key)
-            for key in ("id", "playbook", "check", "requested", "started", "ended")
-        },
+        "run": {key: run.get(key) for key in keys},
         "status": status,
         "summary": {v.value: verdicts.count(v.value) for v in Verdict},
-        "nodes": entries,
     }
+
+
+def as_json(value: Any) -> str:
+    """``value`` in one line. Raises ValueError for NaN, which other readers of JSON refuse."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def as_text(report: Mapping[str, Any], nodes: Sequence[str]) -> Iterator[str]:
+    """The report as JSON in pieces, a line for each node.
+
+    ``nodes`` are JSON already; what ``report`` itself has of them is not looked at.
+    """
+    yield as_json({key: part for key, part in report.items() if key != "nodes"})[:-1]
+    yield ',\n"nodes":['
+    for number, node in enumerate(nodes):
+        yield ("," if number else "") + "\n" + node
+    yield "\n]}\n"
+
+
+def _thinned(burn_in: Optional[Mapping[str, Any]]) -> Optional[Dict[str, Any]]:
+    """A burn-in's record with at most MAX_SAMPLES samples for each device."""
+    if not burn_in:
+        return None
+    devices = [dict(d, samples=thin(d["samples"], MAX_SAMPLES)) for d in burn_in["devices"]]
+    return dict(burn_in, devices=devices)
 
 
 def clean(value: Any) -> Any:
     """``value`` as JSON can hold it: no NaN or infinity (null instead), no URL's credentials."""
     if isinstance(value, str):
-        return _CREDENTIALS.sub(r"\1***@", value)
+        return redacted(value)
     if isinstance(value, Mapping):
         return {str(key): clean(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -49,19 +49,29 @@ def _rows(entries: Sequence[Mapping[str, Any]], width: int) -> List[List[str]]:
 
 
 def _cells(entry: Mapping[str, Any], short: bool) -> Tuple[str, ...]:
-    models = [a["model"] for a in entry["accelerators"]]
-    parts = [
-        "%d x %s" % (models.count(m), _shortened(m) if short else m) for m in sorted(set(models))
-    ]
-    drivers = [d.get("loaded") or d.get("on_disk") for d in entry["drivers"]]
     proven = entry["verdict"] in (Verdict.READY.value, Verdict.DEGRADED.value)
     return (
         entry["name"],
         "%s (%s)" % (entry["verdict"], entry["scope"]) if proven else entry["verdict"],
-        ", ".join(parts) or ("none" if entry["backend"] else "?"),
+        accelerators(entry, short),
         entry["torch"] or "-",
-        ", ".join(d for d in drivers if d) or "-",
+        drivers(entry) or "-",
     )
+
+
+def accelerators(entry: Mapping[str, Any], short: bool = False) -> str:
+    """A node's accelerators in words: '8 x NVIDIA H200'; ``short`` leaves out the vendor."""
+    models = [a["model"] for a in entry["accelerators"]]
+    parts = [
+        "%d x %s" % (models.count(m), _shortened(m) if short else m) for m in sorted(set(models))
+    ]
+    return ", ".join(parts) or ("none" if entry["backend"] else "?")
+
+
+def drivers(entry: Mapping[str, Any]) -> str:
+    """Versions of a node's drivers: those in the kernel, else those that the next boot loads."""
+    versions = [d.get("loaded") or d.get("on_disk") for d in entry["drivers"]]
+    return ", ".join(version for version in versions if version)
 
 
 def _shortened(model: str) -> str:

@@ -35,7 +35,8 @@ CHILDREN = {"probe", *(name for name in MODULES if name.startswith("burn_in.chil
 PURE = {
     "model", "outcome", "stack", "torch_choice", "driver_choice", "expectation", "plan",
     "policy", "locks", "records", "start", "task_failures", "supplied_wheel", "uv_failures",
-    "redaction", "report_plan", "report_table", "retention", "progress_lines", "uv_progress",
+    "redaction", "report_junit", "report_plan", "report_prometheus", "report_table", "retention",
+    "progress_lines", "uv_progress",
     "requirements", *(name for name in MODULES if name.startswith("requirements.")),
     "burn_in.judge", "burn_in.health", "burn_in.rates", "burn_in.records", "burn_in.telemetry",
     *(name for name in MODULES if name == "data" or name.startswith("data.")),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers import ROOT
+from report_samples import document, fleet, texts
 
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 PAGES = sorted(
@@ -46,6 +47,12 @@ def variables() -> set[str]:
     return set(yaml.safe_load(file.read_text())["argument_specs"]["main"]["options"])
 
 
+def metrics() -> set[str]:
+    """The names of torchnode.prom's metrics, which begin like variables too."""
+    written = texts(document(fleet(10, samples=4)), "torchnode.prom")
+    return set(re.findall(r"^# TYPE (\w+)", written, re.MULTILINE))
+
+
 def targets() -> set[str]:
     text = (ROOT / "Makefile").read_text()
     return set(re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE))
@@ -61,7 +68,7 @@ def anchors(page: Path) -> set[str]:
 def unknown_variables(text: str) -> set[str]:
     found = {name for name in VARIABLE.findall(text) if not name.startswith("torchnode_needs_")}
     # 'torchnode_' followed by a placeholder names a pattern; a bare stem never matches.
-    return found - variables() - OTHER_NAMES
+    return found - variables() - metrics() - OTHER_NAMES
 
 
 def foreign_paths(text: str) -> list[str]:

@@ -7,7 +7,7 @@ import json
 import pytest
 from report_samples import STACK, outcome, validate
 
-from ansible.module_utils.torchnode import journal
+from ansible.module_utils.torchnode import journal, report
 from ansible.module_utils.torchnode.journal import Journal
 from ansible.module_utils.torchnode.model import as_data
 
@@ -87,7 +87,7 @@ def test_a_large_report_is_held_back_and_flushed(opened, monkeypatch):
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     opened._next_write = 200.0
     opened.node("c")
-    assert opened.write() == {}
+    opened.write()
     assert len(read(opened)["nodes"]) < 3
     opened.flush()
     assert len(read(opened)["nodes"]) == 3
@@ -103,11 +103,70 @@ def test_a_full_disk_does_not_stop_the_run(opened, monkeypatch):
         raise OSError(28, "No space left on device")
 
     before = opened.path.read_text(encoding="utf-8")
-    monkeypatch.setattr(Journal, "_replace", full)
+    monkeypatch.setattr(journal, "_replace", full)
     content = opened.finish()
     assert len(content["nodes"]) == 2
     assert "No space left" in opened.problem
     assert opened.path.read_text(encoding="utf-8") == before
+
+
+def files(made) -> list[str]:
+    """What stands in the run's folder."""
+    return sorted(path.name for path in made.path.parent.iterdir())
+
+
+@pytest.mark.parametrize("end", [Journal.finish, Journal.interrupt])
+def test_the_files_for_people_come_when_the_run_is_over(opened, end):
+    """However it ended; before that there is fleet.json alone, and no half file at any time."""
+    opened.write(force=True)
+    assert files(opened) == ["fleet.json"]
+    end(opened)
+    assert files(opened) == sorted(["fleet.json", *journal.BESIDE])
+    assert all(path.stat().st_size for path in opened.path.parent.iterdir())
+    assert opened.problem == ""
+
+
+@pytest.mark.parametrize("name", journal.BESIDE)
+def test_a_file_that_cannot_be_made_costs_no_other(opened, monkeypatch, name):
+    """Half of it was written already: nobody finds that half under its name."""
+
+    def breaks(*_):
+        yield "half"
+        raise ValueError("a text that it cannot hold")
+
+    monkeypatch.setattr(journal, "BESIDE", {**journal.BESIDE, name: breaks})
+    opened.finish()
+    assert opened.problem == name + ": a text that it cannot hold"
+    assert read(opened)["status"] == "complete"
+    assert files(opened) == sorted({"fleet.json", *journal.BESIDE} - {name})
+
+
+def test_no_key_is_in_the_file_twice(opened):
+    """Readers would silently take the last one."""
+
+    def once(pairs):
+        assert len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
+    prove(opened.node("a"))
+    opened.finish()
+    json.loads(opened.path.read_text(encoding="utf-8"), object_pairs_hook=once)
+
+
+def test_a_node_is_encoded_again_only_when_it_changed(opened, monkeypatch):
+    """With a thousand nodes a result must not cost a thousand encodings."""
+    opened.write(force=True)
+    entry, asked = report.NodeReport.entry, []
+
+    def counted(node, *arguments, **named):
+        asked.append(node.name)
+        return entry(node, *arguments, **named)
+
+    monkeypatch.setattr(report.NodeReport, "entry", counted)
+    prove(opened.node("b"))
+    opened.write(force=True)
+    opened.write(force=True)
+    assert asked == ["b"]
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_at_the_start(tmp_path):

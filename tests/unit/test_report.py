@@ -240,3 +240,22 @@ def test_mixed_parts_and_a_node_that_was_never_surveyed():
     text = table(document([node, report.NodeReport("far")]), 200)
     assert "1 x NVIDIA H200, 2 x NVIDIA L4" in lines_for(text, "mixed")[0]
     assert lines_for(text, "far")[0].split() == ["far", "UNKNOWN", "?", "-", "-"]
+
+
+def test_a_report_keeps_few_samples_of_each_device():
+    """Enough for a plot; the last one, where a device may have slowed down, is among them."""
+    node = surveyed()
+    rows = [[float(t), 1.0] for t in range(1600)]
+    about = {"name": "gpu0", "model": None, "uuid": None, "ending": "finished", "samples": rows}
+    burn_in = dict(BURNED, devices=[{**about, "totals": {}, "work": [], "memory": {}}])
+    node.add("burn_in", {"stage": "burn_in", "burn_in": burn_in, "outcomes": []})
+    kept = document([node])["nodes"][0]["burn_in"]["devices"][0]["samples"]
+    assert len(kept) == report.MAX_SAMPLES
+    assert kept[-1] == rows[-1]
+
+
+def test_a_build_without_a_local_version_has_no_plus():
+    """macOS' wheels."""
+    node = surveyed()
+    node.stack = {**(node.stack or {}), "torch": {"version": "2.13.0", "tag": ""}}
+    assert node.torch() == "2.13.0"
