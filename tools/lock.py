@@ -37,6 +37,7 @@ from ansible.module_utils.torchnode.data.compatibility import (  # noqa: E402
 from ansible.module_utils.torchnode.redaction import passwords, redacted  # noqa: E402
 
 TORCH_INDEX = "https://download.pytorch.org/whl"
+BESIDE_PYPI = ("UV_FIND_LINKS", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 OLDEST_PYTHON = "3.11"  # of the pinned transformers
 
 COMPILE = [
@@ -212,11 +213,16 @@ def holds(links: str, torch: str) -> bool:
 
 
 def clean_environment() -> dict[str, str]:
-    """The user's own settings for PyPI and mirrors, pip's included, without extra find-links."""
+    """The user's own settings for PyPI or its mirror, pip's included, and for nothing beside it.
+
+    An extra index or folder comes first and mostly holds one file of a package: a lock made from
+    it would know that file's hash alone, and no other machine or Python could install from it.
+    """
     files = package_index.pip_files(os.environ, str(Path.home()))
     settings = package_index.pip_settings(os.environ, files)
-    settings.pop("find-links", None)
-    environ = {k: v for k, v in os.environ.items() if k != "UV_FIND_LINKS"}
+    for name in ("find-links", "extra-index-url"):
+        settings.pop(name, None)
+    environ = {k: v for k, v in os.environ.items() if k not in BESIDE_PYPI}
     chosen = package_index.sources(package_index.Sources(), environ, settings)
     return package_index.uv_environment(chosen, "", environ)
 

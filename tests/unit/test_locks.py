@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -185,3 +186,15 @@ def test_markers_are_evaluated_for_the_node(
 ) -> None:
     packages = dict(controller.lock_packages(MARKED, python, "Linux", machine))
     assert packages == {**expected, "pyyaml": "6.0.3", "nvidia-ml-py": "13.0"}
+
+
+@pytest.mark.parametrize(
+    "lock", [lock for lock in LOCKS if lock.source == "pypi"], ids=lambda k: k.name
+)
+def test_a_universal_lock_knows_every_file_of_a_compiled_package(lock: locks.Lock) -> None:
+    """A lock made beside a local folder of wheels knew one file, for one Python and machine."""
+    text = controller.lock_text(lock)
+    for name in ("numpy", "pyyaml", "safetensors", "psutil", "regex"):
+        blocks = re.findall(rf"^{name}==.*\n(?:    --hash.*\n?)+", text, re.MULTILINE)
+        assert blocks
+        assert all(block.count("--hash") >= 10 for block in blocks), name
