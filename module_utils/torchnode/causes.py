@@ -66,6 +66,14 @@ _ROWS = (
         "(`systemctl status nvidia-fabricmanager`), then verify again.",
     ),
     Cause(
+        "mig_without_instance",
+        _UNAVAILABLE,
+        "MIG is on and no GPU has an instance: a divided GPU offers CUDA nothing until one is "
+        "made.",
+        "Make an instance with `nvidia-smi mig -cgi <profile> -C` (`nvidia-smi mig -lgip` lists "
+        "the profiles), or turn MIG off with `nvidia-smi -mig 0`.",
+    ),
+    Cause(
         "driver_too_old",
         _UNAVAILABLE,
         "The NVIDIA driver {driver} is older than CUDA {cuda} of this torch allows ({floor}).",
@@ -84,9 +92,8 @@ _ROWS = (
         "container_without_devices",
         _UNAVAILABLE,
         "This runs in a container ({container}) that was given no device nodes.",
-        "Start the container with its devices. NVIDIA: `--gpus all`, or `--device "
-        "nvidia.com/gpu=all` with the container toolkit on the host. AMD: `--device /dev/kfd "
-        "--device /dev/dri`. Others: `--device` for each of the vendor's nodes.",
+        "Start the container with its GPUs: `--gpus all`, or `--device nvidia.com/gpu=all`, with "
+        "NVIDIA's container toolkit on the host.",
     ),
     Cause(
         "device_nodes_missing",
@@ -98,9 +105,9 @@ _ROWS = (
         "device_node_rights",
         _UNAVAILABLE,
         "This user (uid {uid}) may not open {nodes}.",
-        "Add the user to the group that owns them (`ls -l` names it: render on AMD and Intel, "
-        "HwHiAiUser on Ascend) and log in anew. NVIDIA's are open to all: correct "
-        "NVreg_DeviceFileMode in /etc/modprobe.d and reload the driver.",
+        "NVIDIA's device nodes are open to all unless somebody closed them: correct "
+        "NVreg_DeviceFileMode in /etc/modprobe.d and reload the driver, or add the user to the "
+        "group that owns them (`ls -l` names it). In a container, start it with its GPUs.",
     ),
     Cause(
         "unavailable_unknown",
@@ -273,6 +280,14 @@ _ROWS = (
         "Survey found {surveyed} and torch sees {found}: the survey is out of date, or a device is "
         "partitioned (MIG).",
         "Run the survey again, then verify.",
+    ),
+    Cause(
+        "gpus_not_counted",
+        "torch sees fewer GPUs than the machine has",
+        "The GPUs could not be counted: {text}. A process sees one MIG instance in place of all "
+        "divided GPUs.",
+        "Install nvidia-ml-py into this environment, by which NVML is asked, then verify again; "
+        "`nvidia-smi -L` lists GPUs and instances.",
     ),
     Cause(
         "nvidia_smi_missing",

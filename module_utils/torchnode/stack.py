@@ -24,6 +24,7 @@ def resolve(facts: Facts, policy: Policy, locks: Sequence[Lock]) -> Stack:
     workload = _workload(policy)
     backend, why_backend = _backend(facts, policy)
     _check_workload(backend, workload, policy)
+    _check_supported(backend, workload)
     _check_capability(facts, policy, backend)
     if policy.python:
         return _adopted(facts, policy, backend, why_backend)
@@ -56,10 +57,12 @@ def _workload(policy: Policy) -> Workload:
 def _backend(facts: Facts, policy: Policy) -> Tuple[str, str]:
     present = list(dict.fromkeys(a.backend for a in facts.accelerators))
     if policy.backend not in ("auto", "cpu", *present):
+        inside = bool(facts.system.container)
         raise Conflict(
             "torchnode_backend", "accelerators: " + describe_found(facts),
             "a device for the backend '%s'" % policy.backend,
-            "Correct torchnode_backend, or look for the missing device with lspci.",
+            "Correct torchnode_backend, or look for the missing device with lspci."
+            + (" A container has only the devices that it was started with." * inside),
             "backend " + found_backend(facts),
         )  # fmt: skip
     if policy.backend != "auto":
@@ -83,6 +86,16 @@ def _check_workload(backend: str, workload: Workload, policy: Policy) -> None:
         )  # fmt: skip
 
 
+def _check_supported(backend: str, workload: Workload) -> None:
+    if backend in workload.not_on:
+        raise Conflict(
+            "torchnode_workload", "'%s' on a node with the backend %s" % (workload.name, backend),
+            "a backend on which torch can do this work",
+            "Choose another workload for this node, such as training or inference.",
+            "torchnode_workload training",
+        )  # fmt: skip
+
+
 def _check_capability(facts: Facts, policy: Policy, backend: str) -> None:
     """Raises Conflict for a GPU below the profile's compute capability: before any change."""
     least = PROFILES[policy.profile].compute_capability
@@ -97,7 +110,7 @@ def _check_capability(facts: Facts, policy: Policy, backend: str) -> None:
                 ),
                 "at least %d.%d for the profile '%s'" % (*least, policy.profile),
                 "Use a newer GPU for this profile, or torchnode_backend: cpu on this node.",
-                "backend cpu",
+                "" if WORKLOADS[policy.workload].needs_accelerator else "backend cpu",
             )  # fmt: skip
 
 

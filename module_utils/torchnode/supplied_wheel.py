@@ -6,6 +6,7 @@ import re
 from typing import Tuple
 
 from .data.compatibility import Plugin, TorchWheel
+from .data.profiles import WORKLOADS
 from .model import Facts, SuppliedWheel
 from .policy import Conflict, Policy
 
@@ -26,7 +27,7 @@ def mlu_wheel(policy: Policy, facts: Facts) -> SuppliedWheel:
             "the path on the node, or the URL, of Cambricon's torch_mlu wheel (PyPI has none)",
             "Get the wheel from Cambricon for this node's Python, and set torchnode_mlu_wheel, "
             "torchnode_mlu_wheel_sha256, and torchnode_torch_version to the torch it is built for.",
-            "backend cpu",
+            "" if WORKLOADS[policy.workload].needs_accelerator else "backend cpu",
         )  # fmt: skip
     parts = _parts(location, facts.system.machine)
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):

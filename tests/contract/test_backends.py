@@ -11,10 +11,14 @@ import pytest
 import yaml
 from helpers import FIXTURES, MACHINES, ROOT, FixtureNode
 
+from ansible.module_utils.torchnode import supplied_wheel
 from ansible.module_utils.torchnode.accelerators import BACKENDS
 from ansible.module_utils.torchnode.accelerators.base import Backend
 from ansible.module_utils.torchnode.data.compatibility import TORCH_BUILDS
+from ansible.module_utils.torchnode.data.vendor_drivers import VENDOR_DRIVERS
 from ansible.module_utils.torchnode.node import Completed
+from ansible.module_utils.torchnode.probe import ADAPTERS
+from ansible.module_utils.torchnode.requirements.backends import BACKENDS as VERIFIED
 
 each_backend = pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: str(backend.name))
 METHODS = ("find", "driver", "refine")
@@ -65,9 +69,30 @@ def test_operators_can_ask_for_it(backend: Backend) -> None:
 
 @each_backend
 def test_a_torch_build_exists(backend: Backend) -> None:
-    """Cambricon's torch_mlu is on no index: the operator supplies it (supplied_wheel.py)."""
-    supplied = backend.name == "mlu"
-    assert any(row.backend == backend.name for row in TORCH_BUILDS) or supplied
+    """Cambricon's torch_mlu is on no index: the operator supplies it beside a torch of a row."""
+    if backend.name == "mlu":
+        assert any(supplied_wheel.serves(row) for row in TORCH_BUILDS)
+    else:
+        assert any(row.backend == backend.name for row in TORCH_BUILDS)
+
+
+@each_backend
+def test_verify_knows_it(backend: Backend) -> None:
+    """How torch reaches it, and why torch cannot use it. The CPU is always there."""
+    if backend.name != "cpu":
+        assert backend.name in ADAPTERS
+        assert VERIFIED[backend.name].rules
+        assert VERIFIED[backend.name].expected
+
+
+@each_backend
+def test_its_driver_is_asked_for(backend: Backend) -> None:
+    """CUDA's is chosen by driver_choice; macOS and the CPU bring theirs."""
+    if backend.name not in ("cuda", "mps", "cpu"):
+        row = VENDOR_DRIVERS[backend.name]
+        assert row.vendor == backend.vendor
+        assert row.cited
+        assert row.remedy
 
 
 @each_backend

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -314,6 +315,19 @@ def test_one_mig_instance_of_many_is_no_fault_and_a_lost_gpu_is(mig, gpus, resul
     device = {"uuid": "GPU-0f0f", "mig": mig, "processes": []}
     told = sections(nvml={"device_count": gpus, "devices": [device]})
     assert judge(told, facts=facts(8))["device_count"].result == result
+
+
+def test_divided_gpus_that_nvml_does_not_count_are_not_called_lost():
+    found = facts(2)
+    divided = tuple(dataclasses.replace(gpu, mig=("1g.18gb",)) for gpu in found.accelerators)
+    told = sections(nvml={"driver": None, "device_count": None, "error": "No module pynvml"})
+    for surveyed, result, cause in (
+        (dataclasses.replace(found, accelerators=divided), "incomplete", "gpus_not_counted"),
+        (found, "fail", "fewer_devices"),
+    ):
+        outcome = judge(told, facts=surveyed)["device_count"]
+        assert outcome.result.value == result
+        assert tells(outcome, cause)
 
 
 def test_every_workload_but_three_needs_an_accelerator():

@@ -157,15 +157,23 @@ CASES = [
     ("other_backend_wheel", "rocm", {"devices": 0, "hip": None}, "", {}, {}),
     ("amdgpu_not_loaded", "rocm", {"devices": 0}, "", {}, {"nodes": (), "modules": []}),
     ("kfd_missing", "rocm", {"devices": 0}, "", {}, {"nodes": ("/dev/dri/renderD128",)}),
-    ("device_node_rights", "rocm", {"devices": 0}, "", {}, {"usable": False}),
-    ("container_without_devices", "rocm", {"devices": 0}, "", {},
+    ("render_node_rights", "rocm", {"devices": 0}, "", {}, {"usable": False}),
+    ("container_without_kfd", "rocm", {"devices": 0}, "", {},
      {"nodes": (), "surveyed": node("rocm", container="docker")}),
+    ("container_without_dri", "xpu", {"devices": 0}, "", {},
+     {"nodes": (), "surveyed": node("xpu", container="docker")}),
+    ("container_without_npu", "npu", {"devices": 0}, "", {},
+     {"nodes": (), "surveyed": node("npu", container="docker")}),
+    ("container_without_nodes", "mlu", {"devices": 0}, "", {},
+     {"nodes": (), "surveyed": node("mlu", container="docker")}),
     ("hidden_by_environment", "rocm", {"devices": 0}, "", {"ROCR_VISIBLE_DEVICES": ""}, {}),
     ("hidden_by_environment", "rocm", {"devices": 0}, "", {"HIP_VISIBLE_DEVICES": "-1"}, {}),
     ("unavailable_unknown", "rocm", {"devices": 0}, "", {}, {}),
     ("other_backend_wheel", "xpu", {"devices": 0, "xpu": None}, "", {}, {}),
     ("intel_module_not_loaded", "xpu", {"devices": 0}, "", {}, {"nodes": (), "modules": []}),
-    ("device_node_rights", "xpu", {"devices": 0}, "", {}, {"usable": False}),
+    ("render_node_rights", "xpu", {"devices": 0}, "", {}, {"usable": False}),
+    ("npu_node_rights", "npu", {"devices": 0}, "", {}, {"usable": False}),
+    ("owner_node_rights", "mlu", {"devices": 0}, "", {}, {"usable": False}),
     ("level_zero_missing", "xpu", {"devices": 0}, "", {}, {"missing": ["libze_intel_gpu.so"]}),
     ("hidden_by_environment", "xpu", {"devices": 0}, "", {"ZE_AFFINITY_MASK": ""}, {}),
     ("selector_without_gpu", "xpu", {"devices": 0}, "",
@@ -216,6 +224,12 @@ def test_a_tpu_that_another_process_owns_is_named_with_its_pid(site):
     assert "pid 77" in outcome.cause
 
 
+def test_a_tpu_whose_nodes_are_closed_to_this_user(site):
+    make_torch(site, **TORCHES["tpu"])
+    make_plugin(site, "tpu", runtime="def device_type():\n    raise RuntimeError('no TPU')\n")
+    assert tells(verify("tpu", usable=False)["backend_available"], "owner_node_rights")
+
+
 def test_libtpu_missing(site):
     make_torch(site, **TORCHES["tpu"])
     make_plugin(site, "tpu", runtime="def device_type():\n    raise RuntimeError('no TPU')\n")
@@ -223,6 +237,19 @@ def test_libtpu_missing(site):
         file.unlink()
         file.parent.rmdir()
     assert tells(verify("tpu")["backend_available"], "libtpu_missing")
+
+
+@pytest.mark.parametrize(
+    ("version", "devices", "result"),
+    [("v5e", 1, Result.PASS), ("v3", 2, Result.PASS), ("v3", 1, Result.FAIL)],
+)
+def test_the_cores_of_some_tpus_are_devices_of_their_own(site, version, devices, result):
+    build(site, "tpu")
+    count = "addressable_device_count = lambda: %d\n" % devices
+    (site / "torch_xla" / "runtime.py").write_text(RUNTIME + count)
+    chip = Accelerator("tpu", "google", 0, "TPU " + version, version)
+    surveyed = dataclasses.replace(node("tpu"), accelerators=(chip,))
+    assert verify("tpu", surveyed=surveyed)["device_count"].result is result
 
 
 def test_xla_off_by_transformers_own_variable(site, monkeypatch):
@@ -290,6 +317,12 @@ def test_every_rule_of_every_backend_has_a_cause():
     for backend in BACKENDS.values():
         for rule in backend.rules:
             assert rule.__name__ in CAUSES
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_no_rule_of_another_vendor_speaks_of_nvidia(backend):
+    for rule in BACKENDS[backend].rules:
+        assert "NVIDIA" not in CAUSES[rule.__name__].cause + CAUSES[rule.__name__].remedy
 
 
 def test_a_backend_without_a_file_is_incomplete(site):

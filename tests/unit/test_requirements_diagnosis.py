@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from verify_samples import UNAVAILABLE, facts, judge, sections, tells
 
@@ -30,9 +32,17 @@ def nodes(**usable):
     return [{"path": paths[name], "usable": value} for name, value in usable.items()]
 
 
+def divided(instances):
+    """The H200 with MIG on."""
+    found = facts()
+    gpus = tuple(dataclasses.replace(gpu, mig=instances) for gpu in found.accelerators)
+    return dataclasses.replace(found, accelerators=gpus)
+
+
 CASES = [
     ("no_device_on_bus", broken(device_nodes=NO_MODULE), facts(0)),
     ("cpu_only_wheel", broken(torch_build={"cuda": None}), facts()),
+    ("other_backend_wheel", broken(torch_build={"cuda": None, "hip": "6.4"}), facts()),
     (
         "nouveau_loaded",
         broken(device_nodes=NO_MODULE, nvml=NO_NVML),
@@ -75,7 +85,9 @@ CASES = [
         broken(environment={"variables": {"CUDA_VISIBLE_DEVICES": ""}}),
         facts(),
     ),
+    ("mig_without_instance", broken("No CUDA GPUs are available"), divided(())),
     ("unavailable_unknown", broken("RuntimeError: surprise"), facts()),
+    ("unavailable_unknown", broken("RuntimeError: surprise"), divided(("1g.10gb",))),
 ]
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from verify_samples import facts, make_companions, make_torch, stack
+from verify_samples import facts, make_companions, make_torch, stack, tells
 
 from ansible.module_utils.torchnode.model import as_data
+from ansible.module_utils.torchnode.outcome import Outcome, Result
 
 FILE = Path(__file__).resolve().parents[2] / "library" / "torch_requirements.py"
 
@@ -66,6 +68,73 @@ def test_stack_and_facts_are_taken_as_the_stages_return_them(run, site):
     failed = [o["id"] for o in result["torchnode"]["outcomes"] if o["result"] == "fail"]
     assert "verify.backend_available" in failed
     assert "verify.wheel_tag" not in failed
+
+
+def says(text):
+    """Source that makes a stand-in torch raise ``text`` when CUDA is begun."""
+    return "def begin():\n    raise RuntimeError(%r)\ncuda.init = begin" % text
+
+
+NOT_YET = "Unexpected error from cudaGetDeviceCount(). Error 802: system not yet initialized"
+TOO_OLD = "The NVIDIA driver on your system is too old (found version 11040)"
+NOTHING = {"on_disk": None, "loaded": None, "userspace": None}
+HIDDEN = {"CUDA_VISIBLE_DEVICES": ""}
+#: Why torch cannot use a GPU, by what a machine without one can be made to show: facts say what
+#: survey found, a stand-in torch says what CUDA answers, the environment is real.
+UNUSABLE = [
+    ("no_device_on_bus", facts(0, **NOTHING), {}, {}),
+    ("no_driver", facts(1, **NOTHING), {}, {}),
+    ("nouveau_loaded", facts(1, blocking_modules=("nouveau",), **NOTHING), {}, {}),
+    ("module_not_loaded", facts(1, loaded=None), {}, {}),
+    ("driver_library_mismatch", facts(1, userspace="580.159.04"), {}, {}),
+    ("fabric_manager", facts(1), {"late": says(NOT_YET)}, {}),
+    ("driver_too_old", facts(1, wsl2=True), {"late": says(TOO_OLD)}, {}),
+    ("cpu_only_wheel", facts(1), {"cuda": None}, {}),
+    ("other_backend_wheel", facts(1), {"cuda": None, "hip": "6.4"}, {}),
+    ("hidden_by_environment", facts(1, wsl2=True), {}, HIDDEN),
+    ("device_nodes_missing", facts(1), {}, {}),
+    ("container_without_devices", facts(0, container="docker", **NOTHING), {}, {}),
+]
+
+
+@pytest.mark.skipif(os.path.exists("/dev/nvidiactl"), reason="the machine's own GPU would speak")
+@pytest.mark.parametrize(
+    ("cause", "surveyed", "torch", "environment"), UNUSABLE, ids=[case[0] for case in UNUSABLE]
+)
+def test_an_unusable_gpu_is_explained(
+    run, tmp_path, monkeypatch, cause, surveyed, torch, environment
+):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    make_torch(tmp_path, **torch)
+    make_companions(tmp_path)
+    status, result = run(
+        python=sys.executable, stack=as_data(stack("cuda")), facts=as_data(surveyed)
+    )
+    told = {o["id"]: o for o in result["torchnode"]["outcomes"]}["verify.backend_available"]
+    assert (status, told["result"]) == (1, "fail")
+    assert tells(Outcome(**{**told, "result": Result.FAIL}), cause), told["cause"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "kernel", "check"),
+    [
+        ("no_kernel_image", "CUDA error: no kernel image is available", "verify.kernel.gpu0"),
+        ("out_of_memory", "CUDA out of memory. Tried to allocate 20 MiB", "verify.kernel.gpu0"),
+    ],
+)
+def test_a_kernel_that_fails_is_explained(run, tmp_path, monkeypatch, cause, kernel, check):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    make_torch(tmp_path, devices=1, kernel="raise RuntimeError(%r)" % kernel)
+    make_companions(tmp_path)
+    status, result = run(
+        python=sys.executable, stack=as_data(stack("cuda")), facts=as_data(facts(1))
+    )
+    told = {o["id"]: o for o in result["torchnode"]["outcomes"]}[check]
+    assert status == 1
+    assert tells(Outcome(**{**told, "result": Result.FAIL}), cause), told["cause"]
+    assert ("pid 4711" in told["cause"]) is (cause == "out_of_memory")
 
 
 def test_check_mode_verifies_what_exists(run, site):

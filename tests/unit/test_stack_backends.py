@@ -8,7 +8,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from helpers import H100, LOCKS, SYSTEM, driver, gpu, lock, machine, policy
+from helpers import H100, LOCKS, P100, SYSTEM, driver, gpu, lock, machine, policy
 
 from ansible.module_utils.torchnode import supplied_wheel
 from ansible.module_utils.torchnode.expectation import expectation
@@ -200,6 +200,28 @@ def test_a_gpu_that_an_older_tag_has_no_code_for() -> None:
     assert conflict.argument == "accelerators"
     assert "gfx950" in conflict.found
     assert conflict.nearest.startswith("torch 2.13.0+rocm7.2")
+
+
+def test_no_stack_is_named_as_nearest_that_would_be_refused_too() -> None:
+    """The CPU does not train."""
+    assert refused(node("mlu")).nearest == "backend cpu"
+    assert refused(node("mlu"), workload="training").nearest == ""
+    assert refused(machine(P100), workload="training").nearest == ""
+
+
+def test_a_container_without_the_wished_device_is_told_where_devices_come_from() -> None:
+    inside = machine(system=dataclasses.replace(SYSTEM, container="docker"))
+    assert "container" in refused(inside, backend="cuda").remedy
+    assert "container" not in refused(machine(), backend="cuda").remedy
+
+
+def test_a_mac_trains_and_is_no_part_of_distributed_work() -> None:
+    assert resolve(node("mps"), policy(workload="training"), LOCKS).backend == "mps"
+    conflict = refused(node("mps"), workload="distributed")
+    assert conflict.argument == "torchnode_workload"
+    assert "backend mps" in conflict.found
+    for backend in ("rocm", "xpu", "npu", "tpu"):
+        assert resolve(node(backend), policy(workload="distributed"), LOCKS).backend == backend
 
 
 def test_a_gpu_whose_architecture_is_unknown_names_the_vendors_table() -> None:

@@ -23,6 +23,10 @@ _NPU = "Ascend: import torch_npu fails, or torch.npu.is_available() is False"
 _MLU = "Cambricon: import torch_mlu fails, or torch.mlu.is_available() is False"
 _MPS = "Apple: torch.backends.mps.is_available() is False"
 _TPU = "TPU: torch_xla finds no TPU"
+_NO_RIGHTS = "torch finds no device, and root does"
+_CLOSED = "This user (uid {uid}) may not open {nodes}."
+_NO_NODES = "no device in a container"
+_CONTAINER = "This runs in a container ({container}) that was given no device nodes."
 
 BACKEND_ROWS: Tuple[Cause, ...] = (
     Cause(
@@ -61,6 +65,52 @@ BACKEND_ROWS: Tuple[Cause, ...] = (
         "torch imports the package of its backend by itself, and that one failed: {text}",
         "Cure that package's import (the vendor's toolkit may not be in the environment). "
         "TORCH_DEVICE_BACKEND_AUTOLOAD=0 lets torch start without it, on the CPU only.",
+    ),
+    Cause(
+        "render_node_rights",
+        "AMD, Intel: " + _NO_RIGHTS,
+        _CLOSED,
+        "Run `usermod -aG render <user>` (`ls -l` names the group, on older systems video) and "
+        "log in anew. In a container, give the group's number: `--group-add`.",
+    ),
+    Cause(
+        "npu_node_rights",
+        "Ascend: " + _NO_RIGHTS,
+        _CLOSED,
+        "Run `usermod -aG HwHiAiUser <user>` (`ls -l` names the group) and log in anew.",
+    ),
+    Cause(
+        "owner_node_rights",
+        "Cambricon, TPU: " + _NO_RIGHTS,
+        _CLOSED,
+        "Add the user to the group that owns them (`ls -l` names it) and log in anew, run as root, "
+        "or write a udev rule that opens them.",
+    ),
+    Cause(
+        "container_without_kfd",
+        "AMD: " + _NO_NODES,
+        _CONTAINER,
+        "Start the container with `--device /dev/kfd --device /dev/dri`.",
+    ),
+    Cause(
+        "container_without_dri",
+        "Intel: " + _NO_NODES,
+        _CONTAINER,
+        "Start the container with `--device /dev/dri`.",
+    ),
+    Cause(
+        "container_without_npu",
+        "Ascend: " + _NO_NODES,
+        _CONTAINER,
+        "Start the container with Ascend Docker Runtime, or with `--device` for each NPU "
+        "(/dev/davinci0) and for /dev/davinci_manager, /dev/devmm_svm and /dev/hisi_hdc.",
+    ),
+    Cause(
+        "container_without_nodes",
+        "Cambricon, TPU: " + _NO_NODES,
+        _CONTAINER,
+        "Start the container with `--device` for each of its nodes as `ls /dev` shows them on the "
+        "host, or with `--privileged`.",
     ),
     Cause(
         "amdgpu_not_loaded",

@@ -12,6 +12,11 @@ GIB = 2**30
 
 _ROW = (sources.JAX_TPU_IDS, sources.TPU_INFO)
 
+#: Devices that one chip is to PJRT, where it is not one: two cores that do not join into one.
+#: Source: https://docs.jax.dev/en/latest/_autosummary/jax.experimental.pallas.tpu.ChipVersion.html
+#: (cores per chip and megacore support of each version), read 2026-11-22.
+DEVICES_PER_CHIP = {"v2": 2, "v3": 2, "tpu7x": 2}
+
 
 @dataclass(frozen=True)
 class Part:

@@ -25,6 +25,13 @@ TRANSFORMERS_METADATA = Source(
     "raise again, so what it answers is checked as well as the profile's floor.",
 )
 
+TRANSFORMERS_APPLE = Source(
+    "https://huggingface.co/docs/transformers/main/perf_train_special",
+    "2026-11-22",
+    "Trainer takes the mps device by itself, so training and fine-tuning are possible there; "
+    "distributed training is not.",
+)
+
 GIGABYTE = 10**9
 
 #: A device that is sold as 24 GB shows a little less: ECC and the driver keep a part. An A10
@@ -39,6 +46,7 @@ class Workload:
     ``memory_gb`` is what the work needs: best on one device, at least over the node where a model
     can be sharded. ``device_memory_gb`` is the least for any one device in either case.
     ``packages`` are distributions beyond the profile's that must be present and importable.
+    ``not_on`` are backends that have accelerators and cannot do this work all the same.
     """
 
     name: str
@@ -47,6 +55,7 @@ class Workload:
     device_memory_gb: int = 8
     packages: Tuple[str, ...] = ()
     source: Source = TRANSFORMERS_ENVIRONMENT
+    not_on: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,13 @@ WORKLOADS: Mapping[str, Workload] = {
         Workload("fine-tuning", needs_accelerator=True, memory_gb=8),
         Workload("inference", needs_accelerator=False, memory_gb=8),
         Workload("quantized-inference", needs_accelerator=True, memory_gb=8),
-        Workload("distributed", needs_accelerator=True, memory_gb=8),
+        Workload(
+            "distributed",
+            needs_accelerator=True,
+            memory_gb=8,
+            source=TRANSFORMERS_APPLE,
+            not_on=("mps",),
+        ),
         Workload("benchmarking", needs_accelerator=True, memory_gb=8),
         Workload(
             "vision",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import List
 
+from ..causes import explain
 from ..outcome import Outcome, Result
 from .backends import BACKENDS
 from .backends.base import Backend
@@ -74,7 +75,7 @@ def device_count(subject: Subject, backend: Backend) -> Outcome:
         return skipped("device_count", "Without facts there is no count to hold torch's against.")
     if not subject.accelerators and subject.facts.system.wsl2:
         return skipped("device_count", "Under WSL2 the PCI bus does not show the GPUs.")
-    expected = len(subject.accelerators)
+    expected = sum(map(backend.devices_of, subject.accelerators))
     told = subject.report.sections.get("backend")
     if told is None:
         return unmeasured("device_count", subject, "backend", str(expected))
@@ -89,9 +90,23 @@ def device_count(subject: Subject, backend: Backend) -> Outcome:
         found = gpus
     if found == expected and found > 0:
         return passed("device_count", str(found), str(expected))
+    if found and any(gpu.mig is not None for gpu in subject.accelerators) and not split:
+        return uncounted(subject, found, expected)
     if found == expected:
         return failed("device_count", "no_device_on_bus", "0", "at least 1")
     return miscounted(subject, backend, found, expected)
+
+
+def uncounted(subject: Subject, found: int, expected: int) -> Outcome:
+    """The survey saw MIG, and NVML, which counts GPUs and not instances, does not answer."""
+    why = "torch sees %d, MIG is on, and NVML says: %s" % (
+        found,
+        subject.section("nvml").get("error") or "nothing of MIG",
+    )
+    cause, remedy = explain("gpus_not_counted", text=why)
+    return Outcome(
+        "verify.device_count", "verify", Result.INCOMPLETE, str(found), str(expected), cause, remedy
+    )
 
 
 def partitioned(subject: Subject) -> int:

@@ -84,26 +84,31 @@ def gather(subject: Subject, nodes: str) -> Evidence:
 
 
 def no_device_on_bus(evidence: Evidence) -> Optional[Values]:
-    """The survey found none and no device node speaks against it."""
+    """The survey found none and no device node speaks against it. In a container that says nothing
+    of the machine: the container's own rule names what is missing."""
     subject = evidence.subject
-    if subject.facts is None or subject.accelerators or evidence.wsl2 or evidence.nodes:
+    seen = subject.accelerators or evidence.wsl2 or evidence.nodes or evidence.container
+    if subject.facts is None or seen:
         return None
     return {}
 
 
-def container_without(pattern: str) -> Rule:
-    """A rule: in a container without the device nodes of single devices."""
+def container_without(pattern: str, row: str = "container_without_devices") -> Rule:
+    """A rule: in a container without the device nodes of single devices. ``row`` is the cause
+    whose remedy is the vendor's own."""
 
     def container_without_devices(evidence: Evidence) -> Optional[Values]:
         if not evidence.container or evidence.wsl2 or evidence.paths(pattern):
             return None
         return {"container": evidence.container}
 
+    container_without_devices.__name__ = row
     return container_without_devices
 
 
-def rights_on(pattern: str) -> Rule:
-    """A rule: this user may not open a device node that is needed."""
+def rights_on(pattern: str, row: str = "device_node_rights") -> Rule:
+    """A rule: this user may not open a device node that is needed. ``row`` is the cause whose
+    remedy is the vendor's own."""
 
     def device_node_rights(evidence: Evidence) -> Optional[Values]:
         closed = [
@@ -114,6 +119,7 @@ def rights_on(pattern: str) -> Rule:
         uid = evidence.subject.section("device_nodes").get("uid")
         return {"uid": uid, "nodes": ", ".join(closed)} if closed else None
 
+    device_node_rights.__name__ = row
     return device_node_rights
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Tuple
 
+from ...model import Accelerator
 from ...outcome import Outcome
 from ..evidence import Rule
 from ..subject import Subject
@@ -19,6 +20,11 @@ def surveyed_architecture(subject: Subject, told: Mapping[str, Any]) -> Optional
     return found[index].architecture if index < len(found) else None
 
 
+def one(_accelerator: Accelerator) -> int:
+    """An accelerator is one device to torch."""
+    return 1
+
+
 @dataclass(frozen=True)
 class Backend:
     """One backend.
@@ -28,6 +34,7 @@ class Backend:
     devices.
     ``before`` and ``after`` are the checks of its own, around those that all backends share.
     ``architecture`` names a device as the wheel's list does, None where only a kernel can tell.
+    ``devices_of`` says how many devices a surveyed accelerator is to torch.
     """
 
     name: str
@@ -38,3 +45,4 @@ class Backend:
     before: Tuple[Check, ...] = ()
     after: Tuple[Check, ...] = ()
     architecture: Callable[[Subject, Mapping[str, Any]], Optional[str]] = surveyed_architecture
+    devices_of: Callable[[Accelerator], int] = one

@@ -14,6 +14,7 @@ from ..evidence import (
     Rule,
     Values,
     container_without,
+    no_backend_in_wheel,
     no_device_on_bus,
     rights_on,
 )
@@ -33,6 +34,11 @@ def cuda_runtime(subject: Subject) -> Outcome:
     if build is None:
         return unmeasured("cuda_runtime", subject, "torch_build", expected)
     cuda = build["cuda"]
+    if build["hip"]:
+        return failed(
+            "cuda_runtime", "other_backend_wheel", "ROCm " + build["hip"], expected,
+            version=subject.torch_version, backend="cuda",
+        )  # fmt: skip
     if not cuda:
         return failed(
             "cuda_runtime", "cpu_only_wheel", "no CUDA", expected, version=subject.torch_version
@@ -177,6 +183,12 @@ def fabric_manager(evidence: Evidence) -> Optional[Values]:
     return {} if match else None
 
 
+def mig_without_instance(evidence: Evidence) -> Optional[Values]:
+    """Every GPU is divided, and nobody made an instance: CUDA then has nothing to offer."""
+    gpus = evidence.subject.accelerators
+    return {} if gpus and all(gpu.mig == () for gpu in gpus) else None
+
+
 def driver_too_old(evidence: Evidence) -> Optional[Values]:
     """The driver is older than torch's CUDA allows."""
     driver = evidence.subject.driver_version
@@ -225,15 +237,17 @@ def architecture(_subject: Subject, told: Mapping[str, Any]) -> Optional[str]:
 RULES: Tuple[Rule, ...] = (
     no_device_on_bus,
     cpu_only_wheel,
+    no_backend_in_wheel(lambda build: bool(build["cuda"])),
     nouveau_loaded,
     container_without(GPU_NODES),
     module_not_loaded,
     no_driver,
     driver_library_mismatch,
+    fabric_manager,  # CUDA says so itself: it has reached the driver
     device_nodes_missing,
     rights_on(r"/dev/(nvidia\d+|nvidiactl|nvidia-uvm|dxg)"),
-    fabric_manager,
     hidden_by_environment,
+    mig_without_instance,
     driver_too_old,
 )
 

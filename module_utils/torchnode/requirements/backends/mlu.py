@@ -47,9 +47,9 @@ MLU = Backend(
     nodes=NODES,
     rules=(
         no_device_on_bus,
-        container_without(DEVICES),
+        container_without(DEVICES, "container_without_nodes"),
         mlu_driver_missing,
-        rights_on(NODES),
+        rights_on(NODES, "owner_node_rights"),
         plugin_missing,
         neuware_missing,
         plugin_broken,

@@ -55,9 +55,9 @@ NPU = Backend(
     nodes=NODES,
     rules=(
         no_device_on_bus,
-        container_without(r"/dev/davinci\d+"),
+        container_without(r"/dev/davinci\d+", "container_without_npu"),
         npu_driver_missing,
-        rights_on(NODES),
+        rights_on(NODES, "npu_node_rights"),
         plugin_missing,
         npu_driver_library,
         cann_not_sourced,

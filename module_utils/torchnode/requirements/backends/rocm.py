@@ -71,10 +71,10 @@ ROCM = Backend(
     rules=(
         no_device_on_bus,
         no_backend_in_wheel(lambda build: bool(build["hip"])),
-        container_without("/dev/kfd"),
+        container_without("/dev/kfd", "container_without_kfd"),
         amdgpu_not_loaded,
         kfd_missing,
-        rights_on(NODES),
+        rights_on(NODES, "render_node_rights"),
         hidden_by(HIDING),
     ),
     hiding=HIDING,

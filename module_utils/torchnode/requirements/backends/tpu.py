@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Optional
 
+from ...data.google_parts import DEVICES_PER_CHIP
+from ...model import Accelerator
 from ...outcome import Outcome
 from ..evidence import (
     Evidence,
@@ -69,6 +71,11 @@ def tpu_busy(evidence: Evidence) -> Optional[Values]:
     return {"holder": "pid " + match.group(1) if match else ", ".join(known) or "a process unknown"}
 
 
+def devices_of(accelerator: Accelerator) -> int:
+    """A chip of some versions is two devices to PJRT."""
+    return DEVICES_PER_CHIP.get(accelerator.architecture or "", 1)
+
+
 TPU = Backend(
     name="tpu",
     expected="PJRT drives a TPU",
@@ -78,10 +85,11 @@ TPU = Backend(
         plugin_missing,
         plugin_broken,
         pjrt_device_wrong,
-        container_without(NODES),
-        rights_on(NODES),
+        container_without(NODES, "container_without_nodes"),
+        rights_on(NODES, "owner_node_rights"),
         tpu_busy,
         libtpu_missing,
     ),
     before=(plugin, use_torch_xla),
+    devices_of=devices_of,
 )

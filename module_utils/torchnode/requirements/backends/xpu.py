@@ -47,9 +47,9 @@ XPU = Backend(
     rules=(
         no_device_on_bus,
         no_backend_in_wheel(lambda build: bool(build.get("xpu"))),
-        container_without(NODES),
+        container_without(NODES, "container_without_dri"),
         intel_module_not_loaded,
-        rights_on(NODES),
+        rights_on(NODES, "render_node_rights"),
         level_zero_missing,
         hidden_by(HIDING),
         selector_without_gpu,
