@@ -235,6 +235,9 @@ class CallbackModule(CallbackBase):
         if self._journal.problem:
             self._display.error(f"The report could not be written: {self._journal.problem}")
         self._display.display(f"\nreport: {self._journal.path}")
+        page = self._journal.path.with_name("fleet.html")
+        if page.exists():
+            self._display.display(f"page:   {page}")
 
 
 def _check_mode() -> bool:
