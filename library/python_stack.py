@@ -26,9 +26,26 @@ options:
     type: str
     required: true
   uv:
-    description: The uv binary on this node.
+    description:
+      - A uv binary on this node.
+      - Without it the action brings the pinned one to C(<prefix>/uv), from the controller's cache,
+        a find-links folder or the index; O(system) and O(machine) say which.
     type: path
-    required: true
+  system:
+    description: The node's operating system as Python's C(platform.system()) names it.
+    type: str
+    default: Linux
+  machine:
+    description: The node's architecture as C(platform.machine()) names it.
+    type: str
+    default: x86_64
+  uv_sent:
+    description: Where the action put uv for the module; not for playbooks.
+    type: path
+  uv_sha256:
+    description: What the sent uv must hash to; not for playbooks.
+    type: str
+    default: ''
   index_url:
     description: The package index; empty means the node's environment, its pip settings, or PyPI.
     type: str
@@ -88,7 +105,8 @@ EXAMPLES = r"""
     prefix: /opt/torchnode
     stack: "{{ resolved.torchnode.stack }}"
     lock: "{{ lookup('ansible.builtin.file', resolved.torchnode.lock_file) }}"
-    uv: /opt/torchnode/uv/0.13.9/uv
+    system: Linux
+    machine: x86_64
 """
 
 RETURN = r"""
@@ -121,7 +139,11 @@ def main() -> None:
             "prefix": {"type": "path", "required": True},
             "stack": {"type": "dict", "required": True},
             "lock": {"type": "str", "required": True},
-            "uv": {"type": "path", "required": True},
+            "uv": {"type": "path"},
+            "system": {"type": "str", "default": "Linux"},
+            "machine": {"type": "str", "default": "x86_64"},
+            "uv_sent": {"type": "path"},
+            "uv_sha256": {"type": "str", "default": ""},
             "index_url": {"type": "str", "default": ""},
             "extra_index_urls": {"type": "list", "elements": "str", "default": []},
             "find_links": {"type": "list", "elements": "str", "default": []},
@@ -145,6 +167,8 @@ def main() -> None:
         given["keep"],
         given["check_hashes"],
         given["progress"] or "",
+        given["uv_sent"] or "",
+        given["uv_sha256"],
     )
     stated = package_index.Sources(
         index_url=given["index_url"],

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional
 
-from . import build_log, package_index, stack_builder, uv_failures, venv
+from . import build_log, package_index, stack_builder, uv_failures, uv_install, venv
 from .model import InstalledStack, Stack
 from .node import Node
 from .outcome import Outcome, Result
@@ -50,6 +50,8 @@ def apply(node: Node, order: Order, environ: Mapping[str, str], pretend: bool) -
     if pretend:
         return _applied(order, before, None, True)
     try:
+        if order.uv_sent:
+            uv_install.install(order.uv_sent, order.uv, order.uv_sha256)
         # Somebody altered the old one: trust no size, read every byte of the new one.
         hashes = before is not None and bool(before.damage)
         path = ready.path if ready else stack_builder.build(node, order, environ, hashes)
@@ -57,7 +59,7 @@ def apply(node: Node, order: Order, environ: Mapping[str, str], pretend: bool) -
         damaged = [before.path] if before is not None and before.damage else []
         stack_builder.prune(node, order, path, damaged)
         build_log.clear(order.prefix)
-    except (BuildFailed, OSError) as error:
+    except (BuildFailed, uv_install.NotTheOne, OSError) as error:
         build_log.keep(node, order.prefix, getattr(error, "told", "") or str(error))
         return Applied(False, None, _packages(before), _packages(before), _failed(error))
     return _applied(order, before, path, True)

@@ -43,7 +43,8 @@ class Order:
     """What to build, from which lock text, with which uv; ``keep`` complete stacks stay.
 
     ``hashes`` reads every byte of what is there before it counts as undamaged. ``progress`` is
-    the file that says how far the build is; '' for none.
+    the file that says how far the build is; '' for none. ``uv_sent`` is a uv that the controller
+    has just sent, to be put where ``uv`` says; '' where it lies there already.
     """
 
     prefix: str
@@ -53,6 +54,8 @@ class Order:
     keep: int = 2
     hashes: bool = False
     progress: str = ""
+    uv_sent: str = ""
+    uv_sha256: str = ""
 
     @property
     def torch(self) -> str:

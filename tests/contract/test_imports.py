@@ -26,6 +26,7 @@ LIBRARY = sorted((ROOT / "library").glob("*.py"))
 #: Beside ansible-core on the controller, and free to import what it requires.
 CONTROLLER = {
     "controller", "decide", "heartbeat", "journal", "progress_watch", "report",
+    "uv_controller",
     *(name for name in MODULES if name.startswith("report_")),
 }  # fmt: skip
 #: Files that bring a heavy package into a child process, which is all that they are for.

@@ -7,6 +7,7 @@ that it is reached with; they build a stand-in stack from an index on this machi
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -24,7 +25,8 @@ from wheels import hashes, make_simple_index, make_torch, make_wheel
 
 from ansible.module_utils.torchnode import controller, locks
 
-SECRET = "s3cr3t-planted"  # a made-up password
+#: A made-up password. Each test process has its own, for the tests look at all processes.
+SECRET = f"s3cr3t-planted-{os.getpid()}"
 USER = "planted-user"
 MINOR = "%d.%d" % sys.version_info[:2]
 
