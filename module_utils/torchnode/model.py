@@ -11,6 +11,8 @@ import typing
 from dataclasses import dataclass
 from typing import Any, Optional, Tuple, TypeVar
 
+from .package_model import HostPlan, HostSoftware
+
 # Optional[...] and Tuple[...] rather than X | None: annotations are evaluated by from_data, on
 # nodes whose Python is 3.9.
 
@@ -160,6 +162,7 @@ class Facts:
     record: Optional[dict] = None  # type: ignore[type-arg]  # the last run's record, as JSON holds it
     unfinished: Tuple[str, ...] = ()  # folders of stacks that were never finished
     python_problem: str = ""  # why the interpreter to adopt does not run; '' where none is named
+    host: Optional[HostSoftware] = None  # None: not a Linux with a package manager that is known
 
 
 @dataclass(frozen=True)
@@ -210,6 +213,8 @@ class DriverChoice:
     branch: str
     flavour: str
     minimum: str
+    origin: str = ""  # 'nvidia', 'distribution', 'preinstalled'
+    version: str = ""  # the exact version that the operator wants, '' for any of the branch
 
 
 @dataclass(frozen=True)
@@ -237,6 +242,7 @@ class Stack:
     adopted: bool = False
     reasons: Tuple[Reason, ...] = ()
     supplied: Optional[SuppliedWheel] = None  # installed beside the lock's packages
+    host: Optional[HostPlan] = None  # the system's packages: drivers, toolkits and what serves them
 
     @property
     def interpreter(self) -> str:

@@ -1,0 +1,119 @@
+"""Records about the system's own packages: what a machine has, and what a component wants of it.
+
+Standard library only; no behaviour beyond shape. They travel inside ``Facts`` and ``Stack``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed package; ``version`` as its manager spells it, with an epoch if it has one.
+
+    ``source`` is the source package's name ('nvidia-graphics-drivers'), '' where it is the same.
+    ``held`` is apt's hold or dnf's versionlock.
+    """
+
+    name: str
+    version: str
+    source: str = ""
+    held: bool = False
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An installed kernel: whether its headers are there, and the NVIDIA module built for it.
+
+    ``module`` is that module's version and ``flavour`` 'open' or 'proprietary', both '' for none.
+    ``initramfs_stale``: its initramfs is older than a file that decides which modules may load.
+    """
+
+    release: str
+    headers: bool = False
+    module: str = ""
+    flavour: str = ""
+    initramfs_stale: bool = False
+
+
+@dataclass(frozen=True)
+class PackageSource:
+    """A configured repository of a vendor; ``path`` is the file that names it."""
+
+    path: str
+    uris: Tuple[str, ...]
+    signed_by: str = ""
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class HostSoftware:
+    """What the system's package manager and kernels hold of the NVIDIA stack.
+
+    ``manager`` is 'apt', 'dnf' or '' (none that is known). ``origin`` is where the driver that is
+    installed came from: 'nvidia', 'distribution', 'runfile', 'unknown' or '' for no driver, and
+    ``evidence`` says what showed it. ``files`` are (path, sha256) of those managed files that
+    exist. ``services`` are (unit, 'active', 'inactive', 'failed' or 'absent').
+    """
+
+    manager: str = ""
+    packages: Tuple[Package, ...] = ()
+    origin: str = ""
+    evidence: str = ""
+    stream: str = ""  # the enabled dnf module stream of nvidia-driver, such as '580-open'
+    sources: Tuple[PackageSource, ...] = ()
+    kernels: Tuple[Kernel, ...] = ()
+    dkms: str = ""  # the version of dkms, '' for none
+    interrupted: bool = False  # dpkg was interrupted: packages are half-installed
+    files: Tuple[Tuple[str, str], ...] = ()
+    services: Tuple[Tuple[str, str], ...] = ()
+    boot_free_bytes: Optional[int] = None  # of the file system of /boot
+    var_free_bytes: Optional[int] = None  # of the file system of /var
+
+
+@dataclass(frozen=True)
+class SourceWish:
+    """A repository to configure before a component's packages can be had.
+
+    ``kind`` is 'deb', 'rpm' or 'components' (widen the system's own sources by ``components``).
+    ``key`` is a file of the project below files/keys, ``fingerprint`` the full one that it must
+    have. ``name`` is the file's name without its ending.
+    """
+
+    kind: str
+    name: str
+    uri: str = ""
+    suite: str = ""
+    components: Tuple[str, ...] = ()
+    key: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class PackageWish:
+    """What one component wants installed, in one transaction.
+
+    ``version`` is '' (any), a branch ('580') or an exact upstream version ('580.95.05'); it is
+    demanded of every installed package whose name matches a pattern of ``family`` (fnmatch), the
+    named ``packages`` included where they match. ``absent`` are patterns of packages that cannot
+    stay beside them. ``stream`` is a dnf module stream to enable first.
+    """
+
+    component: str
+    packages: Tuple[str, ...]
+    version: str = ""
+    family: Tuple[str, ...] = ()
+    absent: Tuple[str, ...] = ()
+    stream: str = ""
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """The system's side of a stack: one source, and the packages of each component in order."""
+
+    origin: str  # 'nvidia', 'distribution' or 'preinstalled'
+    source: Optional[SourceWish] = None
+    wishes: Tuple[PackageWish, ...] = ()
+    files: Tuple[Tuple[str, str], ...] = ()  # (path, content) of the files that must exist
