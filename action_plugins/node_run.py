@@ -19,7 +19,12 @@ from ansible.module_utils.torchnode.model import Facts, Stack, as_data, from_dat
 from ansible.module_utils.torchnode.outcome import Outcome, Result, Stage, Verdict, verdict, worst
 
 #: The registered results whose outcomes make the verdict, in the order of the stages.
-_RESULTS = ("_survey", "_resolved", "_applied", "_verified", "_burned")
+_RESULTS = (
+    "_survey", "_resolved", "_applied_repository", "_applied_nvidia_driver",
+    "_applied_nvidia_kernel", "_applied_nvidia_fabric", "_applied_cuda_toolkit",
+    "_applied_cudnn", "_applied_nvidia_container_toolkit", "_applied_dcgm", "_rebooted",
+    "_applied", "_verified", "_burned",
+)  # fmt: skip
 _LOOK_SECONDS = 2.0
 #: A run without any of these stages only plans.
 _CHANGING = {Stage.APPLY.value, Stage.VERIFY.value, Stage.BURN_IN.value}
@@ -167,9 +172,14 @@ def _not_recorded(holder: dict[str, Any]) -> dict[str, Any]:
 
 
 def _outcomes(variables: dict[str, Any]) -> list[Outcome]:
-    results = [variables.get(name) or {} for name in _RESULTS]
+    results = [each for name in _RESULTS for each in _each(variables.get(name) or {})]
     found = [o for r in results for o in (r.get("torchnode") or {}).get("outcomes") or []]
     return [Outcome.from_dict(dict(outcome)) for outcome in found]
+
+
+def _each(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """A registered result, or those of a loop's items."""
+    return list(result.get("results") or [result])
 
 
 def _untold(stage: str, run: dict[str, Any], outcomes: list[Outcome]) -> list[Outcome]:

@@ -65,6 +65,9 @@ from ansible.module_utils.torchnode import (
 )
 from ansible.module_utils.torchnode.outcome import PROVING_STAGES, Stage
 
+#: A node that is told to reboot and does not come back has not failed a check.
+_REBOOTS = ("reboot", "ansible.builtin.reboot", "ansible.legacy.reboot")
+
 
 class CallbackModule(CallbackBase):
     """Aggregates results of plays that carry ``_torchnode_stage``."""
@@ -177,12 +180,18 @@ class CallbackModule(CallbackBase):
         node = self._node(result)
         if node is None or self._journal is None or self._stage is None:
             return
-        returned = result._result.get("torchnode")
-        if isinstance(returned, dict):
-            node.add(self._stage, returned)
-        elif failed:
-            node.fail(self._stage, result._task.get_name(), journal.message_of(result._result))
-        if isinstance(returned, dict) or failed:
+        # A loop's items, or the task itself; some stock modules have words in 'results'.
+        items = [each for each in result._result.get("results") or () if isinstance(each, dict)]
+        found = [each.get("torchnode") for each in items or [result._result]]
+        returned = [part for part in found if isinstance(part, dict)]
+        for part in returned:
+            node.add(self._stage, part)
+        message = journal.message_of(result._result)
+        if failed and result._task.action in _REBOOTS:
+            node.unreachable(self._stage, message)  # it may come back: unknown is not failed
+        elif failed and not returned:
+            node.fail(self._stage, result._task.get_name(), message)
+        if returned or failed:
             self._journal.write()
 
     def _node(self, result: Any) -> report.NodeReport | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from .locks import Lock
 from .model import Facts, Stack, Step
 from .outcome import Outcome, Result, Stage, worst
 from .plan import plan, preflight
-from .policy import Conflict, Mistake, Policy, read_expect, unknown_variables
+from .policy import Conflict, HostPolicy, Mistake, Policy, read_expect, read_host, unknown_variables
 from .records import burn_in_record_outcome, identity
 from .stack import resolve
 
@@ -142,10 +143,12 @@ def _unapplied(steps: Sequence[Step], requested: Sequence[str]) -> List[Outcome]
 
 
 def _policy(wishes: Mapping[str, Any]) -> Policy:
-    given = {key: value for key, value in wishes.items() if key != "expect"}
+    own = {field.name for field in dataclasses.fields(HostPolicy)}
+    given = {key: value for key, value in wishes.items() if key != "expect" and key not in own}
     # YAML reads 3.12 and 580 as numbers, and people write them so.
     text = {key: "" if value is None else str(value) for key, value in given.items()}
-    return Policy(expect=read_expect(wishes.get("expect") or {}), **text)
+    host = read_host({key: value for key, value in wishes.items() if key in own})
+    return Policy(expect=read_expect(wishes.get("expect") or {}), host=host, **text)
 
 
 def _with_packages(stack: Stack, facts: Facts, locks: Sequence[Lock]) -> Stack:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Iterable, List, Optional, Sequence, Tuple
 
+from . import host_choice, nvidia_packages
 from .data import compatibility as tables
 from .data.nvidia_parts import CHIPS, lookup
 from .model import Accelerator, Driver, DriverChoice, Facts
@@ -53,7 +54,7 @@ def driver_version(facts: Facts, policy: Policy) -> Tuple[str, str]:
     if present and facts.system.wsl2:
         return present, "lent by Windows"
     first = first_branch([a for a in facts.accelerators if a.backend == "cuda"])
-    default = max(tables.DEFAULT_DRIVER_BRANCH, first, key=lambda branch: int(branch or 0))
+    default = max(host_choice.default_branch(facts, policy), first, key=lambda b: int(b or 0))
     branch = policy.driver_branch or default
     stays = not policy.driver_branch or (present and branch == str(_branch(present)))
     if present and stays and _branch(present) >= int(first or 0):
@@ -91,18 +92,27 @@ def check_branch(facts: Facts, policy: Policy, devices: Sequence[Accelerator]) -
         for branch in tables.DRIVER_BRANCHES
         if all(int(branch.branch) <= int(rule.last_branch) for rule in last)
         and int(branch.branch) >= int(first or 0)
+        and _has(facts, policy, branch.branch)
     ]
     if wished not in usable:
         narrowed = len(usable) < len(tables.DRIVER_BRANCHES)
         generations = " and ".join(sorted({generation_of(device) for device in devices}))
         raise Conflict(
-            "torchnode_driver_branch", "'%s'" % wished,
+            "torchnode_driver_version", "'%s'" % policy.driver_version,
             "one of %s%s"
             % (", ".join(usable), ", the branches that serve " + generations if narrowed else ""),
             "Choose one of these, or leave it empty for the branch that is loaded, else %s."
-            % tables.DEFAULT_DRIVER_BRANCH,
-            "branch " + (loaded if loaded in usable else tables.DEFAULT_DRIVER_BRANCH),
+            % host_choice.default_branch(facts, policy),
+            "branch "
+            + (loaded if loaded in usable else host_choice.default_branch(facts, policy)),
         )  # fmt: skip
+
+
+def _has(facts: Facts, policy: Policy, branch: str) -> bool:
+    """Whether the node's origin has a branch; NVIDIA's repository has all."""
+    whose = host_choice.origin(facts, policy)[0]
+    has = nvidia_packages.branches(facts.system, whose) if whose == "distribution" else ()
+    return not has or branch in has
 
 
 def flavour_of(devices: Sequence[Accelerator], policy: Policy) -> Tuple[str, str]:
@@ -153,11 +163,44 @@ def choose_driver(facts: Facts, policy: Policy, row: tables.TorchWheel) -> Drive
     devices = [a for a in facts.accelerators if a.backend == "cuda"]
     version, _origin = driver_version(facts, policy)
     if facts.system.wsl2:  # Windows' driver: no kernel modules on this side, so no flavour
-        return DriverChoice("nvidia", version.split(".")[0], "", driver_floor(row))
+        return DriverChoice(
+            "nvidia", version.split(".")[0], "", driver_floor(row), host_choice.PREINSTALLED
+        )
     flavour = flavour_of(devices, policy)[0]
     driver = cuda_driver(facts)
     if policy.driver_flavour == "auto" and driver and driver.flavour:
         # A working driver of an allowed flavour is not moved for a preference.
         allowed = _allowed_flavours(_flavour_rules(devices))
         flavour = driver.flavour if driver.flavour in allowed else flavour
-    return DriverChoice("nvidia", version.split(".")[0], flavour, driver_floor(row))
+    exact = policy.driver_version if "." in policy.driver_version else ""
+    whose = host_choice.origin(facts, policy)[0]
+    branch = version.split(".")[0]
+    return DriverChoice("nvidia", branch, flavour, driver_floor(row), whose, exact)
+
+
+def driver_problem(facts: Facts, driver: Optional[Driver], choice: DriverChoice) -> str:
+    """Why the driver cannot serve the stack, or '' where it can."""
+    if facts.system.blocking_modules:
+        return "%s is loaded and claims the GPUs" % " and ".join(facts.system.blocking_modules)
+    if driver is None or not (driver.loaded or driver.on_disk or driver.userspace):
+        return "no NVIDIA driver is installed"
+    if not driver.loaded:
+        return "the driver's kernel module is not loaded"
+    first = first_branch([a for a in facts.accelerators if a.backend == "cuda"])
+    if int(driver.loaded.split(".")[0]) < int(first or 0):
+        return "branch %s is the first that knows these GPUs, and %s is loaded" % (
+            first, driver.loaded,
+        )  # fmt: skip
+    if tables.version_key(driver.loaded) < tables.version_key(choice.minimum):
+        return "the loaded driver %s is older than %s" % (driver.loaded, choice.minimum)
+    if choice.version and driver.loaded != choice.version:
+        return "the inventory asks for version %s, and %s is loaded" % (
+            choice.version, driver.loaded,
+        )  # fmt: skip
+    if driver.loaded.split(".")[0] != choice.branch:
+        return "the inventory asks for branch %s" % choice.branch
+    if driver.flavour and driver.flavour != choice.flavour:
+        return "the %s kernel modules are installed" % driver.flavour
+    if driver.userspace and driver.userspace != driver.loaded:
+        return "kernel module %s and library %s differ" % (driver.loaded, driver.userspace)
+    return ""

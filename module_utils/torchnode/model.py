@@ -162,7 +162,7 @@ class Facts:
     record: Optional[dict] = None  # type: ignore[type-arg]  # the last run's record, as JSON holds it
     unfinished: Tuple[str, ...] = ()  # folders of stacks that were never finished
     python_problem: str = ""  # why the interpreter to adopt does not run; '' where none is named
-    host: Optional[HostSoftware] = None  # None: not a Linux with a package manager that is known
+    host: Optional[HostSoftware] = None  # None: no Linux, or no GPU whose driver it would be
 
 
 @dataclass(frozen=True)

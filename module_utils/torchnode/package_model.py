@@ -78,8 +78,9 @@ class SourceWish:
     """A repository to configure before a component's packages can be had.
 
     ``kind`` is 'deb', 'rpm' or 'components' (widen the system's own sources by ``components``).
-    ``key`` is a file of the project below files/keys, ``fingerprint`` the full one that it must
-    have. ``name`` is the file's name without its ending.
+    ``key`` is a file below the project's files/, or the path that the operator named,
+    ``fingerprint`` the full one that it must have. ``name`` is the file's name without its ending.
+    ``signs`` is 'index' for an rpm repository that signs its index and not its packages.
     """
 
     kind: str
@@ -89,16 +90,18 @@ class SourceWish:
     components: Tuple[str, ...] = ()
     key: str = ""
     fingerprint: str = ""
+    signs: str = ""
 
 
 @dataclass(frozen=True)
 class PackageWish:
     """What one component wants installed, in one transaction.
 
-    ``version`` is '' (any), a branch ('580') or an exact upstream version ('580.95.05'); it is
-    demanded of every installed package whose name matches a pattern of ``family`` (fnmatch), the
-    named ``packages`` included where they match. ``absent`` are patterns of packages that cannot
-    stay beside them. ``stream`` is a dnf module stream to enable first.
+    ``version`` is '' (any), a branch ('580'), a line ('9.10.2.*') or an exact upstream version
+    ('580.95.05'); it is demanded of every installed package whose name matches a pattern of
+    ``family`` (fnmatch), the named ``packages`` included where they match. ``absent`` are patterns
+    of packages that cannot stay beside them. ``stream`` is a stream of dnf's module
+    nvidia-driver, to enable first.
     """
 
     component: str
@@ -111,9 +114,11 @@ class PackageWish:
 
 @dataclass(frozen=True)
 class HostPlan:
-    """The system's side of a stack: one source, and the packages of each component in order."""
+    """The system's side of a stack: its sources, and the packages of each component in order."""
 
     origin: str  # 'nvidia', 'distribution' or 'preinstalled'
-    source: Optional[SourceWish] = None
+    sources: Tuple[SourceWish, ...] = ()
     wishes: Tuple[PackageWish, ...] = ()
     files: Tuple[Tuple[str, str], ...] = ()  # (path, content) of the files that must exist
+    signing_key: str = ""  # on the node: what signs modules where Secure Boot is on
+    signing_certificate: str = ""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
 
-from .data.compatibility import version_key
+from .causes import explain
 from .data.vendor_drivers import VENDOR_DRIVERS
-from .driver_choice import cuda_driver, first_branch, present_version
-from .model import Driver, DriverChoice, Facts, Stack, Step
+from .device_fit import instance_outcomes
+from .driver_choice import present_version
+from .host_plan import host_preflight, host_steps
+from .model import Facts, Stack, Step
 from .outcome import Outcome, Result
+from .requirements.backends.toolkit import cause_values, too_old
 from .retention import superseded
 
 GIB = 1 << 30
@@ -27,7 +30,7 @@ def plan(facts: Facts, stack: Stack, keep: int = 2) -> Tuple[Step, ...]:
     """
     python = _python_step(facts, stack)
     python = replace(python, removes=_removed(facts, stack, keep)) if python else None
-    steps = [_driver_step(facts, stack), *_vendor_steps(facts, stack), python]
+    steps = [*host_steps(facts, stack), *_vendor_steps(facts, stack), python]
     return tuple(step for step in steps if step is not None)
 
 
@@ -39,52 +42,6 @@ def _removed(facts: Facts, stack: Stack, keep: int) -> Tuple[str, ...]:
     there = [path for path in facts.stacks if path.startswith(name) and path not in damaged]
     new = there[0] if there else ""
     return tuple(superseded(facts.stacks, facts.unfinished, damaged, new, keep))
-
-
-def _driver_step(facts: Facts, stack: Stack) -> Optional[Step]:
-    choice = stack.driver
-    if choice is None or facts.system.wsl2:  # under WSL2 only Windows may install a driver
-        return None
-    driver = cuda_driver(facts)
-    problem = driver_problem(facts, driver, choice)
-    if not problem:
-        return None
-    installed = (driver.loaded or driver.on_disk) if driver else None
-    return Step(
-        component="nvidia_driver",
-        action="install" if not installed else "change",
-        before=installed or "none",
-        after="branch %s, %s kernel modules, at least %s"
-        % (choice.branch, choice.flavour, choice.minimum),
-        why=problem,
-        disruptive=True,
-        reboot=bool(driver and driver.loaded) or bool(facts.system.blocking_modules),
-        operator=True,
-    )  # fmt: skip
-
-
-def driver_problem(facts: Facts, driver: Optional[Driver], choice: DriverChoice) -> str:
-    """Why the driver cannot serve the stack, or '' where it can."""
-    if facts.system.blocking_modules:
-        return "%s is loaded and claims the GPUs" % " and ".join(facts.system.blocking_modules)
-    if driver is None or not (driver.loaded or driver.on_disk or driver.userspace):
-        return "no NVIDIA driver is installed"
-    if not driver.loaded:
-        return "the driver's kernel module is not loaded"
-    first = first_branch([a for a in facts.accelerators if a.backend == "cuda"])
-    if int(driver.loaded.split(".")[0]) < int(first or 0):
-        return "branch %s is the first that knows these GPUs, and %s is loaded" % (
-            first, driver.loaded,
-        )  # fmt: skip
-    if version_key(driver.loaded) < version_key(choice.minimum):
-        return "the loaded driver %s is older than %s" % (driver.loaded, choice.minimum)
-    if driver.loaded.split(".")[0] != choice.branch:
-        return "the inventory asks for branch %s" % choice.branch
-    if driver.flavour and driver.flavour != choice.flavour:
-        return "the %s kernel modules are installed" % driver.flavour
-    if driver.userspace and driver.userspace != driver.loaded:
-        return "kernel module %s and library %s differ" % (driver.loaded, driver.userspace)
-    return ""
 
 
 def _vendor_steps(facts: Facts, stack: Stack) -> List[Step]:
@@ -132,10 +89,12 @@ def _python_step(facts: Facts, stack: Stack) -> Optional[Step]:
 
 def preflight(facts: Facts, stack: Stack, steps: Sequence[Step], allow_busy: bool) -> List[Outcome]:
     """What must hold before the first change; nothing to change needs nothing."""
-    windows = _windows_outcomes(facts, stack)
+    standing = [*_windows_outcomes(facts, stack), *instance_outcomes(facts, stack.backend)]
     if not steps:
-        return windows
-    outcomes = windows + [_operator_outcome(step, stack) for step in steps if step.operator]
+        return standing
+    outcomes = standing + [_operator_outcome(step, stack) for step in steps if step.operator]
+    outcomes += host_preflight(facts, stack, steps)
+    outcomes += _toolkit_outcomes(facts, stack)
     outcomes += _lock_outcomes(stack, steps)
     outcomes.append(_disk_outcome(facts, stack))
     if any(step.disruptive for step in steps):
@@ -181,6 +140,19 @@ def _lock_outcomes(stack: Stack, steps: Sequence[Step]) -> List[Outcome]:
         cause="No lock, no install: nothing says which files this stack may consist of.",
         remedy="On a machine that reaches the index of this build: %s. INDEX=<url> names your own "
         "index. Locks outside the project belong into torchnode_locks_folder." % why,
+    )]  # fmt: skip
+
+
+def _toolkit_outcomes(facts: Facts, stack: Stack) -> List[Outcome]:
+    """A warning, because a toolkit older than the vendor's table may do: verify shows it."""
+    found = too_old(facts, stack.torch.plugin) if stack.torch else None
+    if found is None:
+        return []
+    version, floor = found
+    cause, remedy = explain("%s_too_old" % floor.toolkit, **cause_values(version, floor))
+    return [Outcome(
+        "preflight.%s_version" % floor.toolkit, "resolve", Result.WARN, version,
+        ">= " + floor.minimum, cause, remedy,
     )]  # fmt: skip
 
 

@@ -23,6 +23,23 @@ class Expect:
 
 
 @dataclass(frozen=True)
+class HostPolicy:
+    """Wishes about the system's own packages, by the names of the ``torchnode_`` variables."""
+
+    nvidia_source: str = "auto"
+    nvidia_repository_url: str = ""
+    nvidia_key_file: str = ""
+    nvidia_key_fingerprint: str = ""
+    cuda_toolkits: Tuple[str, ...] = ()
+    cudnn: str = ""
+    cudnn_source: str = "auto"
+    container_toolkit: bool = False
+    dcgm: bool = False
+    secure_boot_key: str = ""
+    secure_boot_certificate: str = ""
+
+
+@dataclass(frozen=True)
 class Policy:
     """One node's wishes; empty strings mean 'choose for me'."""
 
@@ -33,11 +50,17 @@ class Policy:
     torch_tag: str = ""
     python: str = ""
     python_version: str = ""
-    driver_branch: str = ""
+    driver_version: str = ""  # a branch ('580') or an exact version ('580.95.05')
     driver_flavour: str = "auto"
     mlu_wheel: str = ""
     mlu_wheel_sha256: str = ""
     expect: Optional[Expect] = None
+    host: HostPolicy = HostPolicy()
+
+    @property
+    def driver_branch(self) -> str:
+        """The branch of the wished driver, '' for none wished."""
+        return self.driver_version.partition(".")[0]
 
 
 class Conflict(Exception):
@@ -92,6 +115,45 @@ def read_expect(given: Mapping[str, Any]) -> Optional[Expect]:
         count=_whole("torchnode_expect.count", given.get("count")),
         memory_bytes=_gigabytes("torchnode_expect.memory_gb", given.get("memory_gb")),
     )
+
+
+def read_host(given: Mapping[str, Any]) -> HostPolicy:
+    """The wishes about the system's packages. Raises Mistake for what is no version or fingerprint.
+
+    YAML reads 12.8 as a number, and 13.0 as one that has lost nothing but its name.
+    """
+    toolkits = tuple(str(version) for version in given.get("cuda_toolkits") or ())
+    for version in toolkits:
+        _matches("torchnode_cuda_toolkits", version, r"\d+\.\d+", "versions such as '12.8'")
+    cudnn = str(given.get("cudnn") or "")
+    if cudnn:
+        _matches("torchnode_cudnn", cudnn, r"\d+(\.\d+)*", "a version such as 9 or 9.10.2")
+    fingerprint = str(given.get("nvidia_key_fingerprint") or "").replace(" ", "").upper()
+    if fingerprint:
+        _matches("torchnode_nvidia_key_fingerprint", fingerprint, r"[0-9A-F]{40}",
+                 "a full fingerprint of 40 hex digits: short ones can be forged")  # fmt: skip
+    text = {
+        name: str(given.get(name) or "")
+        for name in (
+            "nvidia_repository_url", "nvidia_key_file", "secure_boot_key",
+            "secure_boot_certificate",
+        )
+    }  # fmt: skip
+    return HostPolicy(
+        nvidia_source=str(given.get("nvidia_source") or "auto"),
+        nvidia_key_fingerprint=fingerprint,
+        cuda_toolkits=toolkits,
+        cudnn=cudnn,
+        cudnn_source=str(given.get("cudnn_source") or "auto"),
+        container_toolkit=bool(given.get("container_toolkit")),
+        dcgm=bool(given.get("dcgm")),
+        **text,
+    )
+
+
+def _matches(argument: str, value: str, pattern: str, expected: str) -> None:
+    if not re.fullmatch(pattern, value):
+        raise Mistake(argument, "'%s'" % value, expected, "Correct it in the inventory.")
 
 
 def expect_of_record(record: Optional[Mapping[str, Any]]) -> Optional[Expect]:

@@ -80,6 +80,8 @@ DRIVER_LIBRARIES = {
     "npu": ("libascend_hal.so*",),
     "mlu": ("libcndrv.so*",),
 }
+#: What PJRT opens of a TPU; /dev/vfio/vfio is there without any.
+TPU_NODES = ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*")
 LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/lib/*-linux-gnu", "/usr/local/lib")
 TEXT_LIMIT = 1500  # characters of one exception or warning
 NVIDIA_SMI_SECONDS = 20
@@ -451,6 +453,11 @@ def read_namespace(torch: Any, backend: str) -> Data:
 
 def read_xla(_torch: Any, _backend: str) -> Data:
     """XLA's devices. ``kind`` is what PJRT drives: 'TPU', or 'CPU' where it was told so."""
+    told = os.environ.get("PJRT_DEVICE", "TPU")
+    if told == "TPU" and not any(glob.glob(pattern) for pattern in TPU_NODES):
+        # libtpu would look for the TPU, and for a metadata server, until the deadline.
+        error = "no TPU: none of %s exists" % ", ".join(TPU_NODES)
+        return {"available": False, "device_count": 0, "kind": None, "init_error": error}
     runtime = importlib.import_module("torch_xla.runtime")
     try:
         kind = str(runtime.device_type())

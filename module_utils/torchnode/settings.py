@@ -21,6 +21,8 @@ RANGES: Mapping[str, Tuple[float, float]] = {
     "torchnode_lock_lease_seconds": (60, 14 * _DAY),
     "torchnode_record_days": (1, 366),
     "torchnode_keep_stacks": (1, 100),
+    "torchnode_reboot_wait_seconds": (30, _DAY),
+    "torchnode_package_lock_wait_seconds": (0, _DAY),
 }
 FOLDERS = ("torchnode_prefix", "torchnode_facts_folder")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from typing import Optional, Sequence, Tuple
 
 from .data.compatibility import TorchWheel, parse_architecture
 from .data.profiles import PROFILES, WORKLOADS, Workload
+from .device_fit import check_instances, check_memory
 from .driver_choice import choose_driver, driver_version, flavour_of
 from .expectation import describe_found, found_backend
+from .host_choice import host_plan
 from .locks import Lock
 from .model import DriverChoice, Facts, Reason, Stack, SuppliedWheel, TorchBuild
 from .policy import Conflict, Mistake, Policy
@@ -26,14 +29,17 @@ def resolve(facts: Facts, policy: Policy, locks: Sequence[Lock]) -> Stack:
     _check_workload(backend, workload, policy)
     _check_supported(backend, workload)
     _check_capability(facts, policy, backend)
+    check_instances(facts, backend, workload)
+    check_memory(facts, backend, workload)
     if policy.python:
         return _adopted(facts, policy, backend, why_backend)
     supplied = mlu_wheel(policy, facts) if backend == "mlu" else None
     wishes = Wishes(facts, policy, locks, backend, workload, supplied)
     choice = choose(wishes)
     driver = choose_driver(facts, policy, choice.row) if backend == "cuda" else None
-    reasons = _reasons(wishes, why_backend, choice, driver)
-    return _stack(wishes, choice, driver, reasons)
+    host, host_reasons = host_plan(facts, policy, driver)
+    reasons = (*_reasons(wishes, why_backend, choice, driver), *host_reasons)
+    return dataclasses.replace(_stack(wishes, choice, driver, reasons), host=host)
 
 
 # ---- backend and workload ----------------------------------------------------------------------

@@ -9,6 +9,7 @@ import sys
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .accelerators import BACKENDS
+from .host_survey import read_host
 from .model import Accelerator, Driver, Facts, User
 from .node import Node
 from .node_files import RECORD
@@ -55,6 +56,7 @@ def survey(
         disk_free_bytes=_disk_free(node, prefix),
         record=read_record(node, prefix),
         python_problem=python_problem(node, python),
+        host=read_host(node) if any(a.backend == "cuda" for a in accelerators) else None,
     )
 
 

@@ -263,7 +263,7 @@ def _cuda_rules(wishes: Wishes) -> List[_Rule]:
         _Rule(
             "driver", "%s (%s)" % (version, origin),
             "a driver new enough for the CUDA version of the torch build",
-            "Set torchnode_driver_branch to a newer branch, or upgrade the driver.",
+            "Set torchnode_driver_version to a newer branch, or upgrade the driver.",
             lambda c: driver_choice.serves(version, c.row),
         ),
     ]  # fmt: skip

@@ -226,6 +226,22 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(opened):
     assert wide <= 420
 
 
+def test_a_narrow_screen_names_each_value(opened):
+    """The headings are far above, so every cell that says something says also what it is."""
+    page = opened(document(fleet(6, samples=8)))
+    page.set_viewport_size({"width": 420, "height": 800})
+    titles = page.locator("thead th").all_inner_texts()
+    cells = page.locator("tr.node").first.locator("td")
+    words = [
+        cells.nth(n).evaluate("cell => getComputedStyle(cell, '::before').content")
+        for n in range(8)
+    ]
+    assert words == ["none"] + ['"%s"' % title for title in titles[1:]]  # a name needs no word
+    assert cells.evaluate_all("all => all.filter(c => c.innerText && !c.offsetHeight)") == []
+    page.set_viewport_size({"width": 1400, "height": 800})
+    assert cells.nth(1).evaluate("c => getComputedStyle(c, '::before').content") == "none"
+
+
 def test_a_thousand_nodes(opened):
     """All rows, one section drawn, the filter finds one: a page that long still works."""
     page = opened(document(fleet(1000, samples=2)))

@@ -87,12 +87,13 @@ def test_workloads_and_profiles_are_those_of_the_data():
 
 
 def test_the_wishes_of_resolve_are_the_policys_fields():
-    """Every field of Policy is given under the name of its variable."""
-    from ansible.module_utils.torchnode.policy import Policy
+    """Every field of Policy and of its part about the host, under the name of its variable."""
+    from ansible.module_utils.torchnode.policy import HostPolicy, Policy
 
     tasks = load(ROOT / "roles" / "resolve" / "tasks" / "main.yml")
     given = next(task["resolve"]["policy"] for task in tasks if "resolve" in task)
-    assert set(given) == set(Policy.__dataclass_fields__)
+    fields = {*Policy.__dataclass_fields__, *HostPolicy.__dataclass_fields__} - {"host"}
+    assert set(given) == fields
     for field, value in given.items():
         assert "torchnode_" + field in value
 

@@ -152,4 +152,10 @@ def test_generations_are_those_of_the_flavour_table() -> None:
 
 def test_the_first_driver_branch_stands_where_a_source_says_it() -> None:
     firsts = {chip.name: chip.first_branch for chip in CHIPS if chip.first_branch}
-    assert firsts == {"B200": "570"}
+    assert {name: firsts[name] for name in ("GH100", "GH200", "B200", "GB202", "GB300")} == {
+        "GH100": "520", "GH200": "535", "B200": "570", "GB202": "570", "GB300": "580",
+    }  # fmt: skip
+    for chip in CHIPS:
+        assert bool(chip.first_branch) == (sources.FIRST_BRANCHES in chip.cited), chip
+        older = chip.generation in ("maxwell", "pascal", "volta", "turing", "ampere")
+        assert bool(chip.first_branch) != older, chip

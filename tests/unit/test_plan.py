@@ -68,10 +68,10 @@ DRIVERS: dict[str, tuple[Facts, dict[str, Any], str, bool]] = {
         {}, "kernel module is not loaded", False,
     ),
     "another branch": (
-        machine(H200, loaded="535.230.02"), {"driver_branch": "580"}, "older than 580.65.06", True,
+        machine(H200, loaded="535.230.02"), {"driver_version": "580"}, "older than 580.65.06", True,
     ),
     "a newer branch": (
-        machine(H200, loaded=R580), {"driver_branch": "595"}, "asks for branch 595", True,
+        machine(H200, loaded=R580), {"driver_version": "595"}, "asks for branch 595", True,
     ),
     "library of another version": (
         machine(H200, drivers=(driver(R580, userspace="580.65.06"),)), {}, "differ", True,

@@ -13,6 +13,7 @@ from verify_samples import SITE, UNAVAILABLE, facts, judge, sections, stack, tel
 from ansible.module_utils.torchnode import requirements
 from ansible.module_utils.torchnode.causes import CAUSES
 from ansible.module_utils.torchnode.data.profiles import PROFILES, WORKLOADS
+from ansible.module_utils.torchnode.data.sources import Source
 from ansible.module_utils.torchnode.outcome import Result, fold
 from ansible.module_utils.torchnode.requirements import versions
 
@@ -347,3 +348,4 @@ def test_every_cause_is_whole():
         assert cause.symptom
         assert cause.cause.endswith((".", "}"))
         assert cause.remedy.endswith(".")
+        assert all(isinstance(cited, Source) for cited in cause.cited)

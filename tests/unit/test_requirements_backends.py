@@ -15,11 +15,12 @@ from verify_samples import facts, make_companions, make_metadata, make_torch, st
 
 from ansible.module_utils.torchnode import requirements
 from ansible.module_utils.torchnode.causes import CAUSES
-from ansible.module_utils.torchnode.model import Accelerator
+from ansible.module_utils.torchnode.data.vendor_drivers import ToolkitFloor
+from ansible.module_utils.torchnode.model import Accelerator, Process, SoftwareItem
 from ansible.module_utils.torchnode.outcome import Result, fold
 from ansible.module_utils.torchnode.probe_report import ProbeReport
 from ansible.module_utils.torchnode.probe_runner import run_probe
-from ansible.module_utils.torchnode.requirements.backends import BACKENDS
+from ansible.module_utils.torchnode.requirements.backends import BACKENDS, toolkit
 
 VERSION = "2.9.0"
 BARE = {"version": VERSION, "cuda": None, "devices": 1}
@@ -45,6 +46,12 @@ NODES = {
 MODULES = {"rocm": ["amdgpu"], "xpu": ["xe"]}
 MACOS = {"macos": "15.1", "machine": "arm64", "kernel_build": "Darwin RELEASE_ARM64_T6000"}
 RUNTIME = "import os\ndevice_type = lambda: os.environ.get('PJRT_DEVICE', 'TPU')\n"
+#: The machine that runs the tests has no TPU: to the probe alone, these nodes are there.
+TPU_IS_THERE = (
+    "import glob\n"
+    "real = glob.glob\n"
+    "glob.glob = lambda path, **more: ['/dev/accel0'] if 'accel' in path else real(path, **more)\n"
+)
 XLA = {
     "runtime": RUNTIME + "addressable_device_count = lambda: 1\n",
     "core/xla_model": "get_memory_info = lambda device: {'bytes_limit': 16 * 10**9}\n",
@@ -71,6 +78,7 @@ def make_plugin(site, backend, early="", runtime=None):
 def site(tmp_path, monkeypatch):
     folder = tmp_path / "site"
     folder.mkdir()
+    (folder / "sitecustomize.py").write_text(TPU_IS_THERE)
     monkeypatch.setenv("PYTHONPATH", str(folder))
     for backend in BACKENDS.values():
         for name in (*backend.hiding, "PJRT_DEVICE", "HSA_OVERRIDE_GFX_VERSION"):
@@ -214,6 +222,126 @@ def test_the_cause_is_named(
     assert tells(outcome, cause), outcome.cause
     assert "{" not in outcome.cause + outcome.remedy
     assert outcomes["accelerator_for_workload"].result is Result.FAIL
+
+
+@pytest.fixture
+def floor(monkeypatch):
+    """A table for the stand-in's own release, whatever the shipped one says."""
+    row = ToolkitFloor("torch-npu==" + VERSION, "cann", "8.5", "9.2.0")
+    monkeypatch.setattr(toolkit, "TOOLKIT_FLOORS", (row,))
+
+
+def with_cann(*versions):
+    items = [SoftwareItem("cann", v, "/usr/local/Ascend/cann-" + v) for v in versions]
+    return dataclasses.replace(node("npu"), toolkits=tuple(items))
+
+
+@pytest.mark.usefixtures("floor")
+@pytest.mark.parametrize(
+    ("versions", "home", "result"),
+    [
+        (["9.2.0"], "", Result.PASS),
+        (["8.3.RC1"], "", Result.WARN),
+        (["8.3.RC1", "9.2.0"], "", Result.PASS),
+        (["8.3.RC1", "9.2.0"], "/usr/local/Ascend/cann-8.3.RC1/", Result.WARN),
+        (["unreadable"], "", Result.INCOMPLETE),
+        ([], "", Result.SKIPPED),
+    ],
+)
+def test_cann_is_held_against_huaweis_table(site, versions, home, result, monkeypatch):
+    build(site, "npu")
+    monkeypatch.setenv("ASCEND_HOME_PATH", home)
+    outcome = verify("npu", surveyed=with_cann(*versions))["cann"]
+    assert outcome.result is result
+    assert tells(outcome, "cann_too_old") is (result is Result.WARN)
+
+
+def test_without_a_row_nothing_is_said_of_cann(site):
+    build(site, "npu")
+    assert verify("npu", surveyed=with_cann("8.0.0"))["cann"].result is Result.SKIPPED
+
+
+@pytest.mark.usefixtures("floor")
+def test_an_old_cann_is_why_torch_npu_cannot_be_imported(site):
+    make_torch(site, **TORCHES["npu"])
+    make_plugin(site, "npu", early="raise ImportError('undefined symbol: aclrtNew')")
+    outcome = verify("npu", surveyed=with_cann("8.3.RC1"))["backend_available"]
+    assert tells(outcome, "cann_too_old"), outcome.cause
+
+
+NEVER = "import time\ndevice_type = lambda: time.sleep(600)\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "surveyed", "cause"),
+    [
+        (None, node("tpu", 0), "no_device_on_bus"),
+        ("TPU", node("tpu", 0), "no_device_on_bus"),
+        ("TPU", node("tpu"), "tpu_nodes_missing"),
+        (None, node("tpu", container="docker"), "container_without_nodes"),
+    ],
+)
+def test_without_a_tpus_nodes_pjrt_is_not_started(site, monkeypatch, told, surveyed, cause):
+    """libtpu would look for one until the deadline, and nothing would be known."""
+    make_torch(site, **TORCHES["tpu"])
+    make_plugin(site, "tpu", runtime=NEVER)
+    (site / "sitecustomize.py").unlink()
+    if told:
+        monkeypatch.setenv("PJRT_DEVICE", told)
+    outcomes = verify("tpu", nodes=(), surveyed=surveyed)
+    outcome = outcomes["backend_available"]
+    assert outcome.result is Result.FAIL
+    assert tells(outcome, cause), outcome.cause
+    assert outcomes["kernel.cpu"].result is Result.PASS
+
+
+def test_xla_that_took_the_cpu_by_itself_was_not_told_wrongly(site):
+    """Importing torch_xla sets PJRT_DEVICE=CPU where the variable is unset and there is no TPU."""
+    make_torch(site, **TORCHES["tpu"])
+    chooses = "import os\nos.environ.setdefault('PJRT_DEVICE', 'CPU')\n"
+    make_plugin(site, "tpu", early=chooses)
+    (site / "sitecustomize.py").unlink()
+    assert tells(verify("tpu", nodes=())["backend_available"], "tpu_nodes_missing")
+    assert tells(verify("tpu")["backend_available"], "pjrt_device_wrong")
+
+
+def test_xla_on_the_cpu_needs_no_tpu(site, monkeypatch):
+    build(site, "tpu")
+    (site / "sitecustomize.py").unlink()
+    monkeypatch.setenv("PJRT_DEVICE", "CPU")
+    outcomes = verify("tpu", nodes=())
+    assert tells(outcomes["backend_available"], "pjrt_device_wrong")
+    assert outcomes["kernel.tpu0"].result is Result.PASS
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "node_of", "other", "error"),
+    [
+        ("npu", "npu0", "/dev/davinci0", "/dev/davinci10", "NPU out of memory."),
+        ("mlu", "mlu0", "/dev/cambricon_dev0", "/dev/cambricon_dev1", "MLU out of memory."),
+        ("tpu", "tpu0", "/dev/vfio/0", "/dev/vfio/10", "RESOURCE_EXHAUSTED: no HBM"),
+        ("rocm", "gpu0", "/dev/kfd", None, "HIP out of memory."),
+        ("xpu", "gpu0", "/dev/dri/renderD128", None, "UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY"),
+    ],
+)
+def test_out_of_memory_names_the_holder_of_the_device_node(
+    site, backend, device, node_of, other, error
+):
+    build(site, backend, kernel="raise RuntimeError(%r)" % error)
+    held = [Process(41, "alice", "python train.py", (node_of,))]
+    held += [Process(42, "bob", "python serve.py", (other,))] if other else []
+    surveyed = dataclasses.replace(node(backend), processes=tuple(held))
+    outcome = verify(backend, surveyed=surveyed)["kernel." + device]
+    assert tells(outcome, "out_of_memory"), outcome.cause
+    assert "Held by: pid 41 (python train.py of alice)." in outcome.cause
+
+
+def test_out_of_memory_names_every_holder_where_no_node_bears_the_number(site):
+    build(site, "rocm", kernel="raise RuntimeError('HIP out of memory.')")
+    held = tuple(Process(pid, "alice", "python", ("/dev/kfd",)) for pid in (41, 42))
+    surveyed = dataclasses.replace(node("rocm"), processes=held)
+    cause = verify("rocm", surveyed=surveyed)["kernel.gpu0"].cause
+    assert "pid 41 (python of alice), pid 42 (python of alice)" in cause
 
 
 def test_a_tpu_that_another_process_owns_is_named_with_its_pid(site):

@@ -108,7 +108,7 @@ GOT = {
     ),
     "h200, old driver, moves": (
         machine(H200, loaded="535.230.02"),
-        {"driver_branch": "580"},
+        {"driver_version": "580"},
         "2.13.0+cu130",
         "pypi",
         ("580", "open", "580.65.06"),
@@ -296,20 +296,20 @@ REFUSED: dict[str, tuple[Facts, dict[str, str], str, str]] = {
     ),
     "a branch that nobody makes": (
         machine(H200, loaded=R580),
-        {"driver_branch": "581"},
-        "torchnode_driver_branch",
+        {"driver_version": "581"},
+        "torchnode_driver_version",
         "branch 580",
     ),
     "a branch that is no number": (
         machine(H200),
-        {"driver_branch": "latest"},
-        "torchnode_driver_branch",
+        {"driver_version": "latest"},
+        "torchnode_driver_version",
         "branch 580",
     ),
     "a branch that dropped the GPU": (
         machine(V100),
-        {"driver_branch": "595"},
-        "torchnode_driver_branch",
+        {"driver_version": "595"},
+        "torchnode_driver_version",
         "branch 580",
     ),
     "open modules for Volta": (
@@ -616,7 +616,7 @@ policies = st.builds(
     torch_version=maybe(VERSIONS),
     torch_tag=maybe(TAGS),
     python_version=maybe(["3.11", "3.12"]),
-    driver_branch=maybe([b.branch for b in tables.DRIVER_BRANCHES]),
+    driver_version=maybe([b.branch for b in tables.DRIVER_BRANCHES]),
     driver_flavour=st.sampled_from(["auto", "auto", "open", "proprietary", "nonsense"]),
 )
 lock_sets = st.one_of(
@@ -766,12 +766,12 @@ def blackwell_from_570(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("blackwell_from_570")
 def test_a_branch_older_than_the_gpu_is_refused() -> None:
-    conflict = refused(machine(B200), policy(driver_branch="535"))
-    assert conflict.argument == "torchnode_driver_branch"
+    conflict = refused(machine(B200), policy(driver_version="535"))
+    assert conflict.argument == "torchnode_driver_version"
     assert "blackwell" in conflict.expected
     assert "535" not in conflict.expected
     assert conflict.nearest == "branch 580"
-    assert resolve(machine(H200), policy(driver_branch="535"), LOCKS).driver is not None
+    assert resolve(machine(H200), policy(driver_version="535"), LOCKS).driver is not None
 
 
 @pytest.mark.usefixtures("blackwell_from_570")
@@ -783,4 +783,4 @@ def test_a_loaded_driver_older_than_the_gpu_has_to_go() -> None:
     (step, _python) = plan(facts, stack)
     assert step.component == "nvidia_driver"
     assert "570 is the first that knows these GPUs" in step.why
-    assert refused(facts, policy(driver_branch="535")).argument == "torchnode_driver_branch"
+    assert refused(facts, policy(driver_version="535")).argument == "torchnode_driver_version"

@@ -11,6 +11,8 @@ import pytest
 from helpers import H100, LOCKS, P100, SYSTEM, driver, gpu, lock, machine, policy
 
 from ansible.module_utils.torchnode import supplied_wheel
+from ansible.module_utils.torchnode.data import compatibility as tables
+from ansible.module_utils.torchnode.data.vendor_drivers import TOOLKIT_FLOORS
 from ansible.module_utils.torchnode.expectation import expectation
 from ansible.module_utils.torchnode.model import (
     Accelerator,
@@ -347,6 +349,35 @@ def test_cann_is_asked_for_where_the_driver_is_there() -> None:
     assert "CANN" in missing["preflight.cann"].remedy
 
 
+@pytest.mark.parametrize(
+    ("versions", "seen"),
+    [
+        (["8.3.RC1"], True),
+        (["8.3.RC1", "9.2.0"], False),
+        (["8.5.0"], False),
+        (["unreadable"], False),
+    ],
+)
+def test_a_cann_that_huawei_does_not_name_for_the_plugin_is_a_warning(
+    versions: list[str], seen: bool
+) -> None:
+    found = [SoftwareItem("cann", v, "/usr/local/Ascend/cann-" + v) for v in versions]
+    facts = node("npu", toolkits=tuple(found))
+    stack = resolve(facts, policy(), LOCKS)
+    told = preflight(facts, stack, plan(facts, stack), False)
+    warnings = [o for o in told if o.id == "preflight.cann_version"]
+    assert [o.result for o in warnings] == [Result.WARN] * seen
+    assert all("8.3.RC1" in o.cause and "CANN 9.2.0" in o.remedy for o in warnings)
+
+
+def test_every_plugin_in_the_tables_has_its_toolkits_row() -> None:
+    """A new torch-npu comes with the CANN that it is compatible with."""
+    plugins = {w.plugin.requirement for w in tables.TORCH_BUILDS if w.plugin and w.backend == "npu"}
+    assert plugins
+    assert plugins <= {row.plugin for row in TOOLKIT_FLOORS}
+    assert all(row.cited for row in TOOLKIT_FLOORS)
+
+
 # ---- WSL2 --------------------------------------------------------------------------------------
 
 
@@ -375,6 +406,6 @@ def test_under_wsl2_a_missing_driver_is_for_windows() -> None:
 
 
 def test_under_wsl2_an_older_driver_gets_the_build_that_it_runs() -> None:
-    stack = resolve(windows("535.230.02"), policy(driver_branch="580"), LOCKS)
+    stack = resolve(windows("535.230.02"), policy(driver_version="580"), LOCKS)
     assert stack.torch is not None
     assert stack.torch.label == "2.10.0+cu128"

@@ -96,7 +96,10 @@ _BOTH = ("open", "proprietary")
 
 DRIVER_BRANCHES = (
     DriverBranch("535", "long-term support", "2026-06", _BOTH),
+    DriverBranch("550", "production", "", _BOTH, (sources.DRIVER_NOTES,)),
+    DriverBranch("570", "production", "", _BOTH, (sources.DRIVER_NOTES,)),
     DriverBranch("580", "long-term support", "2028-06", _BOTH),
+    DriverBranch("590", "new feature", "", _BOTH, (sources.UNIX_DRIVERS,)),
     DriverBranch("595", "production", "2027-03", _BOTH),
     DriverBranch("610", "new feature", "2026-08", _BOTH),
 )

@@ -5,15 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Tuple
 
+from . import sources
+from .sources import Source
+
 
 @dataclass(frozen=True)
 class Cause:
-    """One thing that can be wrong: how it shows, why, and what to do about it."""
+    """One thing that can be wrong: how it shows, why, and what to do about it.
+
+    ``cited`` is where a vendor's own words, paths and commands in the remedy were read.
+    """
 
     id: str
     symptom: str
     cause: str
     remedy: str
+    cited: Tuple[Source, ...] = ()
 
 
 _PLUGIN = "the package that brings the backend into torch"
@@ -72,12 +79,14 @@ BACKEND_ROWS: Tuple[Cause, ...] = (
         _CLOSED,
         "Run `usermod -aG render <user>` (`ls -l` names the group, on older systems video) and "
         "log in anew. In a container, give the group's number: `--group-add`.",
+        (sources.INTEL_RENDER_GROUP,),
     ),
     Cause(
         "npu_node_rights",
         "Ascend: " + _NO_RIGHTS,
         _CLOSED,
         "Run `usermod -aG HwHiAiUser <user>` (`ls -l` names the group) and log in anew.",
+        (sources.ASCEND_GROUP,),
     ),
     Cause(
         "owner_node_rights",
@@ -104,6 +113,7 @@ BACKEND_ROWS: Tuple[Cause, ...] = (
         _CONTAINER,
         "Start the container with Ascend Docker Runtime, or with `--device` for each NPU "
         "(/dev/davinci0) and for /dev/davinci_manager, /dev/devmm_svm and /dev/hisi_hdc.",
+        (sources.ASCEND_CONTAINER,),
     ),
     Cause(
         "container_without_nodes",
@@ -111,6 +121,7 @@ BACKEND_ROWS: Tuple[Cause, ...] = (
         _CONTAINER,
         "Start the container with `--device` for each of its nodes as `ls /dev` shows them on the "
         "host, or with `--privileged`.",
+        (sources.CAMBRICON_CONTAINER,),
     ),
     Cause(
         "amdgpu_not_loaded",
@@ -147,6 +158,7 @@ BACKEND_ROWS: Tuple[Cause, ...] = (
         "The user-space driver is not installed: {libraries} was not found.",
         "Install Intel's Level Zero loader and GPU driver (on Debian and Ubuntu libze1 and "
         "libze-intel-gpu1, or Intel's packages of the same names).",
+        (sources.UBUNTU_LEVEL_ZERO,),
     ),
     Cause(
         "selector_without_gpu",
@@ -167,20 +179,31 @@ BACKEND_ROWS: Tuple[Cause, ...] = (
         "A library of the NPU driver was not found: it lies outside the system's library folders.",
         "Source the toolkit's set_env.sh, or put /usr/local/Ascend/driver/lib64 and its folders "
         "driver and common on LD_LIBRARY_PATH.",
+        (sources.ASCEND_CONTAINER,),
     ),
     Cause(
         "cann_not_sourced",
         _NPU,
         "{library} was not found: the CANN toolkit is not installed, or its environment is "
         "not set.",
-        "Install CANN and run `source /usr/local/Ascend/ascend-toolkit/set_env.sh` where the work "
-        "is started (the shell, the service's file).",
+        "Install CANN and run `source /usr/local/Ascend/cann/set_env.sh` where the work is started "
+        "(the shell, the service's file). Before CANN 8.5 its folder is ascend-toolkit.",
+        (sources.CANN_ENVIRONMENT,),
+    ),
+    Cause(
+        "cann_too_old",
+        _NPU,
+        "The CANN toolkit is {found}, and Huawei names {plugin} compatible from CANN {minimum} on.",
+        "Install CANN {matching}, for which {plugin} was released, with a driver that fits it, and "
+        "source its set_env.sh.",
+        (sources.ASCEND_CANN_TABLE,),
     ),
     Cause(
         "mlu_driver_missing",
         _MLU,
         "There is no /dev/cambricon_dev0: the MLU driver is not installed or not loaded.",
         "Install Cambricon's driver and load it; `cnmon` then lists the MLUs.",
+        (sources.CAMBRICON_CNMON,),
     ),
     Cause(
         "neuware_missing",
@@ -215,6 +238,14 @@ BACKEND_ROWS: Tuple[Cause, ...] = (
         _TPU,
         "PJRT_DEVICE is {value} and XLA drives {kind}, which is no TPU.",
         "Set PJRT_DEVICE=TPU where the work is started, then verify again.",
+    ),
+    Cause(
+        "tpu_nodes_missing",
+        _TPU,
+        "There is neither /dev/accel0 nor a numbered node in /dev/vfio: nothing on this machine "
+        "serves a TPU to programs.",
+        "Use a TPU VM image of Google Cloud and reboot; in a virtual machine of your own, pass the "
+        "TPU in and bind it to vfio-pci. `lspci -d 1ae0:` shows whether there is one.",
     ),
     Cause(
         "libtpu_missing",

@@ -18,7 +18,9 @@ _PCI_IDS = (sources.PCI_IDS,)
 _OPEN_MODULES = (sources.OPEN_KERNEL_MODULES,)
 _CHIP = (sources.PCI_IDS, sources.CUDA_GPUS)
 _NEW_CHIP = (sources.OPEN_KERNEL_MODULES, sources.CUDA_GPUS)
-_B200 = (*_NEW_CHIP, sources.B200_DRIVER)
+_CHIP_AGE = (*_CHIP, sources.FIRST_BRANCHES)
+_NEW_AGE = (*_NEW_CHIP, sources.FIRST_BRANCHES)
+_B200 = (*_NEW_AGE, sources.B200_DRIVER)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Part:
 class Chip:
     """A GPU chip: the first and last device ids that the cited tables give for it.
 
-    ``first_branch`` is the first driver branch that serves it, '' where no source says.
+    ``first_branch`` is the first driver branch that knows any of its boards, '' where no source
+    says; a later board of the chip may need a later one.
     """
 
     name: str
@@ -87,26 +90,26 @@ CHIPS = (
     Chip("GA100", 0x2082, 0x20FD, "ampere", "sm_80"),
     Chip("TU116", 0x2182, 0x21D1, "turing", "sm_75"),
     Chip("GA102", 0x2200, 0x223F, "ampere", "sm_86"),
-    Chip("GH100", 0x2302, 0x233B, "hopper", "sm_90"),
-    Chip("GH200", 0x2342, 0x2348, "grace-hopper", "sm_90", _NEW_CHIP),
+    Chip("GH100", 0x2302, 0x233B, "hopper", "sm_90", _CHIP_AGE, "520"),
+    Chip("GH200", 0x2342, 0x2348, "grace-hopper", "sm_90", _NEW_AGE, "535"),
     Chip("GA103", 0x2414, 0x2460, "ampere", "sm_86"),
     Chip("GA104", 0x2482, 0x24FA, "ampere", "sm_86"),
     Chip("GA106", 0x2501, 0x2571, "ampere", "sm_86"),
     Chip("GA107", 0x2582, 0x25FB, "ampere", "sm_86"),
-    Chip("AD102", 0x2681, 0x26F5, "ada", "sm_89"),
-    Chip("AD103", 0x2702, 0x2770, "ada", "sm_89"),
-    Chip("AD104", 0x2782, 0x27FB, "ada", "sm_89"),
-    Chip("AD106", 0x2803, 0x2860, "ada", "sm_89"),
-    Chip("AD107", 0x2882, 0x28F8, "ada", "sm_89"),
+    Chip("AD102", 0x2681, 0x26F5, "ada", "sm_89", _CHIP_AGE, "520"),
+    Chip("AD103", 0x2702, 0x2770, "ada", "sm_89", _CHIP_AGE, "525"),
+    Chip("AD104", 0x2782, 0x27FB, "ada", "sm_89", _CHIP_AGE, "525"),
+    Chip("AD106", 0x2803, 0x2860, "ada", "sm_89", _CHIP_AGE, "525"),
+    Chip("AD107", 0x2882, 0x28F8, "ada", "sm_89", _CHIP_AGE, "525"),
     Chip("B200", 0x2901, 0x2901, "blackwell", "sm_100", _B200, "570"),
-    Chip("GB200", 0x2941, 0x2941, "blackwell", "sm_100", _NEW_CHIP),
-    Chip("GB202", 0x2B85, 0x2BB9, "blackwell", "sm_120", _NEW_CHIP),
-    Chip("GB203", 0x2C02, 0x2C79, "blackwell", "sm_120", _NEW_CHIP),
-    Chip("GB206/GB207", 0x2D04, 0x2DF9, "blackwell", "sm_120", _NEW_CHIP),
-    Chip("GB10", 0x2E12, 0x2E12, "blackwell", "sm_121", _NEW_CHIP),
-    Chip("GB205", 0x2F04, 0x2F58, "blackwell", "sm_120", _NEW_CHIP),
-    Chip("B300", 0x3182, 0x3182, "blackwell", "sm_103", _NEW_CHIP),
-    Chip("GB300", 0x31C2, 0x31C2, "blackwell", "sm_103", _NEW_CHIP),
+    Chip("GB200", 0x2941, 0x2941, "blackwell", "sm_100", _NEW_AGE, "570"),
+    Chip("GB202", 0x2B85, 0x2BB9, "blackwell", "sm_120", _NEW_AGE, "570"),
+    Chip("GB203", 0x2C02, 0x2C79, "blackwell", "sm_120", _NEW_AGE, "570"),
+    Chip("GB206/GB207", 0x2D04, 0x2DF9, "blackwell", "sm_120", _NEW_AGE, "570"),
+    Chip("GB10", 0x2E12, 0x2E12, "blackwell", "sm_121", _NEW_AGE, "580"),
+    Chip("GB205", 0x2F04, 0x2F58, "blackwell", "sm_120", _NEW_AGE, "570"),
+    Chip("B300", 0x3182, 0x3182, "blackwell", "sm_103", _NEW_AGE, "580"),
+    Chip("GB300", 0x31C2, 0x31C2, "blackwell", "sm_103", _NEW_AGE, "580"),
 )
 
 #: In id order. Names as NVIDIA's driver reports them. Laptop boards and the lesser display cards

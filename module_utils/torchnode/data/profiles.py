@@ -1,4 +1,4 @@
-"""Requirement profiles and the workloads that they know. Pure data.
+"""Requirement profiles and the workloads that they know. Pure data and one rule.
 
 A profile is what software must satisfy on a node; a workload adds what the node is for. Versions
 are minima, as their projects write them; memory is in GB of 10^9 bytes, as parts are sold.
@@ -37,6 +37,11 @@ GIGABYTE = 10**9
 #: A device that is sold as 24 GB shows a little less: ECC and the driver keep a part. An A10
 #: shows 23.7, an L4 23.7, an H100 85 of nominal 80 GB. Parts of the next size below stay out.
 MEMORY_ALLOWANCE = 0.05
+
+
+def reaches(size: int, nominal_gb: int) -> bool:
+    """Whether ``size`` bytes are a part that is sold with ``nominal_gb``."""
+    return size >= nominal_gb * GIGABYTE * (1 - MEMORY_ALLOWANCE)
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,16 @@ DRIVER_LIFECYCLE = Source(
     "2026-11-22",
     "Designation and end of life of R535, R580, R595 and R610.",
 )
+DRIVER_NOTES = Source(
+    "https://docs.nvidia.com/datacenter/tesla/",
+    "2026-11-23",
+    "Release notes of R550 and R570, among others; no end of life stands beside them.",
+)
+UNIX_DRIVERS = Source(
+    "https://forums.developer.nvidia.com/t/current-graphics-driver-releases/28500",
+    "2026-11-23",
+    "590.48.01 named as the current release of the new feature branch; no end of life beside.",
+)
 ARCHITECTURE_MATRIX = Source(
     "https://docs.nvidia.com/datacenter/tesla/drivers/"
     "cuda-toolkit-driver-and-architecture-matrix.html",
@@ -127,6 +137,12 @@ OPEN_KERNEL_MODULES = Source(
     "2026-11-22",
     "Release 595.45.04: names by device id (also README.md, 'Compatible GPUs') and vGPU profiles.",
 )
+FIRST_BRANCHES = Source(
+    "https://github.com/NVIDIA/open-gpu-kernel-modules/tags",
+    "2026-11-23",
+    "g_nv_name_released.h of every tag from 515.43.04 to 595.45.04: the first branch in which an "
+    "id of the chip is named. What 515, the first, names already is not entered.",
+)
 NVSWITCH_DRIVER = Source(
     "https://github.com/NVIDIA/open-gpu-kernel-modules/blob/"
     "df1c9a3de2be4b130f4fc7680f7198193d8ac6ad/src/common/nvswitch/kernel/nvswitch.c",
@@ -134,11 +150,24 @@ NVSWITCH_DRIVER = Source(
     "nvswitch_lr10_device_ids, and the endpoints among nvswitch_ls10_device_ids; its bridge "
     "functions are left out. That B200 and B300 have none was read in public launch scripts.",
 )
+MIG_DEVICE_NAMES = Source(
+    "https://docs.nvidia.com/datacenter/tesla/mig-user-guide/mig-device-names.html",
+    "2026-11-23",
+    "A MIG device's name ends in its memory. 'CUDA Device Enumeration' (a process sees one "
+    "instance, and then no whole GPU; later drivers may lift this) was read where it is quoted.",
+)
 PYPI_TORCH_NPU = Source(
     "https://pypi.org/project/torch-npu/#files",
     "2026-11-22",
     "The wheels' Requires-Dist ask for torch==<the same release>.*; machines and Pythons by file "
     "name. Each pair was resolved for Linux.",
+)
+ASCEND_CANN_TABLE = Source(
+    "https://gitcode.com/Ascend/pytorch/blob/v2.14.0-26.2.0/docs/zh/release_notes/release_notes.md",
+    "2026-11-23",
+    "TorchNPU 26.2.0: packages with the CANN that they were released for, and the CANN lines that "
+    "the release is compatible with, the oldest 8.5. Read in a public copy of the file; its place "
+    "in this branch is taken from earlier releases.",
 )
 PYPI_TORCH_XLA = Source(
     "https://pypi.org/project/torch-xla/2.9.0/",
@@ -260,4 +289,166 @@ MACOS_SYSCTL = Source(
     "2026-11-22",
     "machdep.cpu.brand_string tells Apple's processors from Intel's. Public tests quote it as "
     "'Apple M2', and hw.memsize in bytes.",
+)
+DRIVER_GUIDE_UBUNTU = Source(
+    "https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/ubuntu.html",
+    "2026-11-23",
+    "Compute-only packages from branch 590 on, read in a public copy of 2026-05-21; those with the "
+    "branch in the name, and the rest of the closure, in public installation scripts and package "
+    "lists of ubuntu2204 and ubuntu2604 (595.71.05-1ubuntu1).",
+)
+JAMMY_LIST = Source(
+    "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2204/x86_64/",
+    "2026-11-23",
+    "22 packages of 580.65.06-0ubuntu1 by file name and hash in a public project, among them "
+    "nvidia-utils-580, nvidia-compute-utils-580 and nvidia-persistenced.",
+)
+NOBLE_LIST = Source(
+    "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/",
+    "2026-11-23",
+    "All packages of an installed 580.95.05-0ubuntu1, and of 580.105.08 and 580.159.03 in another "
+    "public note in which nvidia-smi works: none has nvidia-utils-580 or nvidia-compute-utils-580.",
+)
+DRIVER_GUIDE_DEBIAN = Source(
+    "https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/debian.html",
+    "2026-11-23",
+    "Compute-only packages nvidia-driver-cuda with nvidia-kernel-open-dkms or nvidia-kernel-dkms, "
+    "read in ten public installation scripts that follow the page; package names of 595.45.04-1 in "
+    "a public listing of an installed machine.",
+)
+DRIVER_GUIDE_EL = Source(
+    "https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"
+    "red-hat-enterprise-linux.html",
+    "2026-11-23",
+    "Compute-only packages, streams on 9 and none on 10, read in public scripts that follow the "
+    "page; epoch 3 stands in NVIDIA's own spec file and on the page about version locking.",
+)
+AMAZON_NOTES = Source(
+    "https://docs.aws.amazon.com/linux/al2023/release-notes/relnotes-2023.9.20251014.html",
+    "2026-11-23",
+    "NVIDIA's packages for rpm by full name and version, of branches 570 and 580 side by side: "
+    "driver, Fabric Manager, NSCQ, NVSDM, IMEX, DCGM. cuDNN 9 and kernel6.12, kernel6.18 in the "
+    "notes of 2023.12.20260928.",
+)
+DRIVER_VERSION_LOCKING = Source(
+    "https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/version-locking.html",
+    "2026-11-23",
+)
+DRIVER_RECENT_UPDATES = Source(
+    "https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/recent-updates.html",
+    "2026-11-23",
+    "Table of package names before and after branch 590 on Ubuntu, read in a public copy.",
+)
+DEBIAN_PACKAGES = Source(
+    "https://deb.debian.org/debian/dists/",
+    "2026-11-23",
+    "Packages files of bookworm and trixie, amd64, read with apt-cache: names, versions, which "
+    "source package each comes from, and what it depends on.",
+)
+UBUNTU_PACKAGES = Source(
+    "https://packages.ubuntu.com/noble/all/nvidia-dkms-kernel",
+    "2026-11-23",
+    "The packages that provide nvidia-dkms-kernel, for jammy, noble and resolute: -server branches "
+    "580 and 595 are kept, 535 and 570 are transitional packages for them, 550 and older are left "
+    "from a release's first day. Fabric Manager and the toolkits on the same site: "
+    "nvidia-cuda-toolkit 11.5.1 (jammy), 12.0.1 (noble), 12.4.1 (resolute).",
+)
+CUDA_REPOSITORY_KEYS = Source(
+    "https://github.com/NVIDIA/cuda-repo-management#gpg-keys",
+    "2026-11-23",
+    "Which short key id signs which repository.",
+)
+CUDA_DEB_KEYS = Source(
+    "https://github.com/pardus/pardus-nvidia-installer/blob/"
+    "cc51244f1a69049899b19890cd4bddedcdb0e75b/nvidia.pub",
+    "2026-11-23",
+    "The text of both keys; gpg reads these fingerprints and NVIDIA's user ids out of it.",
+)
+CUDA_DEB_KEY = Source(
+    "https://github.com/NVIDIA/cuda-repo-management/issues/39",
+    "2026-11-23",
+    "apt's message quotes the fingerprint in full, and that sqv has rejected its SHA-1 binding "
+    "signature since 2026-02-01.",
+)
+CUDA_SIGNATURES = Source(
+    "https://github.com/NVIDIA/cuda-repo-management/blob/main/SIGNATURES.md",
+    "2026-11-23",
+    "NVIDIA's own page shows the fingerprints of 3bf863cc and D42D0685 in full. The text of "
+    "D42D0685 itself was not found in a public place that could be read.",
+)
+FABRIC_PACKAGES = Source(
+    "https://docs.nvidia.com/datacenter/tesla/fabric-manager-user-guide/index.html",
+    "2026-11-23",
+    "That the version must be the driver's, and which boards need NVLSM. Names for deb in public "
+    "installation notes of 570 and 580.95.05, and on packages.ubuntu.com (nvidia-fabricmanager-580 "
+    "for the distribution's -server driver).",
+)
+CONTAINER_INSTALL = Source(
+    "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html",
+    "2026-11-23",
+    "The repository's address for deb and rpm and the four packages, read in public scripts that "
+    "follow the page.",
+)
+DCGM_PACKAGES = Source(
+    "https://docs.nvidia.com/datacenter/dcgm/latest/user-guide/getting-started.html",
+    "2026-11-23",
+    "One package for each CUDA major, which brings datacenter-gpu-manager-4-core.",
+)
+CUDNN_PACKAGES = Source(
+    "https://docs.nvidia.com/deeplearning/cudnn/installation/latest/linux.html",
+    "2026-11-23",
+    "Library, headers and linking files are three packages of exactly one version; names for deb "
+    "read in public scripts (9.10.2.21-1).",
+)
+CONTAINER_KEY = Source(
+    "https://github.com/NVIDIA/nvidia-docker/blob/9ca6dc5e93850c9ecae4ffb86550d7eda74f90d2/gpgkey",
+    "2026-11-23",
+    "NVIDIA's own file, published as nvidia.github.io/libnvidia-container/gpgkey; gpg reads this "
+    "fingerprint out of it, and public projects that check that address have the same.",
+)
+REVOKED_KEY = Source(
+    "https://developer.nvidia.com/blog/updating-the-cuda-linux-gpg-repository-key/",
+    "2026-11-23",
+)
+ASCEND_GROUP = Source(
+    "https://www.hiascend.com/document/detail/en/ascend-deployer/500/ascenddeployer/"
+    "deployer_0009.html",
+    "2026-11-23",
+    "The driver's running user and group is HwHiAiUser, unless another was chosen; that others are "
+    "added with usermod was read in public installation guides.",
+)
+ASCEND_CONTAINER = Source(
+    "https://www.hiascend.com/document/detail/en/mindcluster/730/toolbox/toolboxug/"
+    "toolboxug_0008.html",
+    "2026-11-23",
+    "The --device options of a container, and /usr/local/Ascend/driver mounted into it; "
+    "mxdlug_appendices_002 of the same release names driver/lib64 as the user-mode libraries.",
+)
+CANN_ENVIRONMENT = Source(
+    "https://www.hiascend.com/document/detail/en/canncommercial/850/opdevg/tbeaicpudevg/"
+    "atlasopdev_10_0019.html",
+    "2026-11-23",
+    "cann/set_env.sh for root and for others; the same page of CANN 8.0 has ascend-toolkit/.",
+)
+CAMBRICON_CONTAINER = Source(
+    "https://opendatalab.github.io/MinerU/zh/usage/acceleration_cards/Cambricon",
+    "2026-11-23",
+    "A container started with --device for /dev/cambricon_ctl and each /dev/cambricon_dev<n>, and "
+    "--privileged. A user's guide: Cambricon's own manuals are for customers.",
+)
+CAMBRICON_CNMON = Source(
+    "https://www.paddlepaddle.org.cn/documentation/zh/hardware_support/mlu/install_cn.html",
+    "2026-11-23",
+    "cnmon lists the cards and names the driver's version.",
+)
+INTEL_RENDER_GROUP = Source(
+    "https://www.intel.com/content/www/us/en/docs/oneapi-toolkit/installation-guide-linux/latest/"
+    "install-intel-gpu-drivers.html",
+    "2026-11-23",
+    "The group that owns the render nodes is asked of the nodes, and the user added to it.",
+)
+UBUNTU_LEVEL_ZERO = Source(
+    "https://packages.ubuntu.com/noble/libze-intel-gpu1",
+    "2026-11-23",
+    "Intel's Level Zero driver as Ubuntu and Debian package it.",
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Mapping, Tuple
 
-from .sources import Source
+from .sources import ASCEND_CANN_TABLE, Source
 
 _READ = "2026-11-22"
 
@@ -115,3 +115,36 @@ VENDOR_DRIVERS: Mapping[str, VendorDriver] = {
         ),
     )
 }
+
+
+@dataclass(frozen=True)
+class ToolkitFloor:
+    """Which toolkits the maker names for a release of torch's plugin: ``minimum`` is the oldest
+    compatible one, ``made_for`` the one that it was released with. ``plugin`` is pinned."""
+
+    plugin: str
+    toolkit: str
+    minimum: str
+    made_for: str
+    cited: Tuple[Source, ...] = (ASCEND_CANN_TABLE,)
+
+
+# No rows for the others, as no source was found that names what a node shows of itself:
+# - AMD's matrix of ROCm against drivers counts driver releases (30.20.1). The loaded module tells
+#   another number (6.16.6), which AMD sets in relation nowhere: asked for in
+#   https://github.com/ROCm/rocm-install-on-linux/issues/684 (read 2026-11-23, open). The kernel's
+#   own amdgpu has no number at all.
+# - Intel's and PyTorch's pages name systems and kernels that were tested, and no driver version.
+# - Cambricon's tables are for customers only.
+TOOLKIT_FLOORS: Tuple[ToolkitFloor, ...] = tuple(
+    ToolkitFloor("torch-npu==" + version, "cann", "8.5", "9.2.0")
+    for version in (
+        "2.7.1.post11",
+        "2.9.0.post9",
+        "2.10.0.post7",
+        "2.11.0.post3",
+        "2.12.0.post3",
+        "2.13.0",
+        "2.14.0",
+    )
+)

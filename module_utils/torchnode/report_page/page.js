@@ -43,6 +43,8 @@
     const line = el("tr", { class: "node" }, el("td", {}, link), verdict, el("td", {}, node.backend || "?"),
       el("td", {}, node.accelerators), el("td", { class: "torch" }, node.torch), el("td", { class: "driver" }, node.driver),
       el("td", {}, node.trouble), el("td", { class: "number" }, duration(node.seconds)));
+    // On a narrow screen a cell stands below the other, far from its heading: it brings the word along.
+    COLUMNS.forEach(([, title], column) => { line.cells[column].dataset.title = title; });
     line.id = "node-" + node.name;
     const row = { node, number, link, line, detail: null, words: words(node) };
     link.addEventListener("click", (event) => {

@@ -6,12 +6,16 @@ import re
 from typing import Any, List, Mapping, Sequence, Tuple
 
 from ..data.compatibility import build_runs
-from ..data.profiles import GIGABYTE, MEMORY_ALLOWANCE
+from ..data.profiles import GIGABYTE, reaches
 from ..outcome import Outcome, Result
 from .backends import BACKENDS
 from .subject import Subject, failed, passed, skipped, unmeasured
 
 PER_DEVICE = ("architecture", "kernel", "memory")
+
+#: How the backends say it: 'CUDA out of memory' of torch's own allocators (HIP, XPU, NPU, MLU, MPS
+#: alike), XLA's two words, and SYCL's UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY.
+OUT_OF_MEMORY = r"out of memory|RESOURCE_EXHAUSTED|out of HBM|OUT_OF_DEVICE_MEMORY"
 
 
 def judge_devices(subject: Subject) -> List[Outcome]:
@@ -115,14 +119,14 @@ def kernel_cause(subject: Subject, device: str, error: str) -> Tuple[str, Mappin
         ours = ours or "of unknown architecture"
         built = " ".join(subject.section("torch_build").get("architectures", [])) or "nothing"
         return "no_kernel_image", {"built": built, "device": ours}
-    if re.search(r"out of memory|RESOURCE_EXHAUSTED|out of HBM", error, re.I):
+    if re.search(OUT_OF_MEMORY, error, re.I):
         return "out_of_memory", {"holder": holders(subject, device)}
     return "kernel_failed", {"text": error}
 
 
 def holders(subject: Subject, device: str) -> str:
-    """The processes that hold the device's memory, as NVML counts it; else those that hold the
-    device open; every device's where no node's number fits."""
+    """The processes that hold the device's memory, as NVML counts it; where it does not answer and
+    for every other vendor, those that hold the device's node open, else any device's node."""
     processes = subject.facts.processes if subject.facts is not None else ()
     names = {p.pid: " (%s of %s)" % (p.command, p.user) for p in processes}
     uuid = subject.section("device." + device).get("uuid")
@@ -131,8 +135,9 @@ def holders(subject: Subject, device: str) -> str:
     counted = [process for d in ours or told for process in d.get("processes", [])]
     if counted:
         return ", ".join(spoken_holder(process, names) for process in counted)
-    number = re.sub(r"\D", "", device)
-    on_it = [process for process in processes if "/dev/nvidia" + number in process.devices]
+    # '/dev/davinci0' is npu0's, '/dev/nvidia0' gpu0's; /dev/kfd and render nodes bear no index.
+    own = re.compile(r"/dev/(?!dri/).*\D%s" % re.sub(r"\D", "", device))
+    on_it = [process for process in processes if any(map(own.fullmatch, process.devices))]
     named = ["pid %d%s" % (p.pid, names[p.pid]) for p in on_it or processes]
     return ", ".join(named) or "no process that this user can see"
 
@@ -194,11 +199,6 @@ def node_memory(subject: Subject, devices: Sequence[str]) -> Outcome:
         "memory.node", "memory_too_small", gigabytes(total), expected,
         workload=subject.workload.name, needed=needed, found=gigabytes(total) + " in all",
     )  # fmt: skip
-
-
-def reaches(size: int, nominal_gb: int) -> bool:
-    """Whether ``size`` bytes are a part that is sold with ``nominal_gb``."""
-    return size >= nominal_gb * GIGABYTE * (1 - MEMORY_ALLOWANCE)
 
 
 def gigabytes(size: int) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-from ...outcome import Outcome
+from ...causes import explain
+from ...outcome import Outcome, Result
 from ..evidence import (
     Evidence,
     Values,
@@ -16,9 +17,10 @@ from ..evidence import (
     plugin_missing,
     rights_on,
 )
-from ..subject import Subject
+from ..subject import Subject, passed, skipped, unmeasured, warned
 from .base import Backend
 from .plugin import judge_plugin
+from .toolkit import cause_values, meets, too_old, toolkit_floor, toolkit_in_use
 
 HIDING = ("ASCEND_RT_VISIBLE_DEVICES",)
 NODES = r"/dev/davinci.*|/dev/hisi_hdc|/dev/devmm_svm"
@@ -27,6 +29,49 @@ NODES = r"/dev/davinci.*|/dev/hisi_hdc|/dev/devmm_svm"
 def plugin(subject: Subject) -> Outcome:
     """torch_npu belongs to this torch."""
     return judge_plugin(subject, "torch-npu")
+
+
+def cann(subject: Subject) -> Outcome:
+    """The CANN toolkit is one that this torch_npu is compatible with, by Huawei's table."""
+    metadata = subject.report.sections.get("metadata")
+    if metadata is None:
+        return unmeasured("cann", subject, "metadata", "a CANN that fits torch-npu")
+    floor = toolkit_floor(release(subject))
+    item = toolkit_in_use(subject.facts, "cann", home(subject)) if subject.facts else None
+    if floor is None:
+        return skipped("cann", "No table names the CANN of this torch-npu.")
+    if item is None:
+        return skipped("cann", "The survey found no CANN: the import of torch_npu shows it.")
+    expected = ">= " + floor.minimum
+    fits = meets(item, floor.minimum)
+    if fits is None:
+        text = "the version of CANN in %s is %s" % (item.path, item.version)
+        why, remedy = explain("not_measured", text=text)
+        return Outcome(
+            "verify.cann", "verify", Result.INCOMPLETE, item.version, expected, why, remedy
+        )
+    if not fits:
+        values = cause_values(item.version, floor)
+        return warned("cann", "cann_too_old", item.version, expected, **values)
+    return passed("cann", item.version, expected)
+
+
+def release(subject: Subject) -> str:
+    """The installed 'torch-npu==2.14.0'."""
+    return "torch-npu==%s" % subject.section("metadata").get("versions", {}).get("torch-npu")
+
+
+def home(subject: Subject) -> str:
+    """The toolkit's folder that set_env.sh put into the environment, '' without one."""
+    variables = subject.section("environment").get("variables", {})
+    return str(variables.get("ASCEND_HOME_PATH", ""))
+
+
+def cann_too_old(evidence: Evidence) -> Optional[Values]:
+    """torch_npu does not work, and CANN is older than Huawei's table allows."""
+    subject = evidence.subject
+    found = too_old(subject.facts, release(subject), home(subject)) if subject.facts else None
+    return cause_values(*found) if found else None
 
 
 def npu_driver_missing(evidence: Evidence) -> Optional[Values]:
@@ -61,9 +106,10 @@ NPU = Backend(
         plugin_missing,
         npu_driver_library,
         cann_not_sourced,
+        cann_too_old,
         plugin_broken,
         hidden_by(HIDING),
     ),
     hiding=HIDING,
-    before=(plugin,),
+    before=(plugin, cann),
 )

@@ -49,7 +49,14 @@ def pjrt_device_wrong(evidence: Evidence) -> Optional[Values]:
     kind = evidence.subject.section("backend").get("kind")
     if (value is None or value == "TPU") and kind in (None, "TPU"):
         return None
+    if value is None and not evidence.nodes:
+        return None  # nobody told it: torch_xla itself takes the CPU where there is no TPU
     return {"value": value or "unset", "kind": kind or "nothing"}
+
+
+def tpu_nodes_missing(evidence: Evidence) -> Optional[Values]:
+    """No device node of any TPU: the probe then asks PJRT for none."""
+    return None if evidence.nodes else {}
 
 
 def libtpu_missing(evidence: Evidence) -> Optional[Values]:
@@ -86,6 +93,7 @@ TPU = Backend(
         plugin_broken,
         pjrt_device_wrong,
         container_without(NODES, "container_without_nodes"),
+        tpu_nodes_missing,
         rights_on(NODES, "owner_node_rights"),
         tpu_busy,
         libtpu_missing,

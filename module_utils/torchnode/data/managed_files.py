@@ -1,0 +1,38 @@
+"""The files of the system that torchnode writes for a driver: where they lie and what they say.
+
+Their content depends on nothing, so that a node whose file differs is seen by its hash. Pure data.
+"""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+PINS = "/etc/apt/preferences.d/torchnode-nvidia"
+MODPROBE = "/etc/modprobe.d/torchnode-nvidia.conf"
+PERSISTENCED = "/etc/systemd/system/nvidia-persistenced.service.d/torchnode.conf"
+
+#: What survey hashes where it is there.
+PATHS = (PINS, MODPROBE, PERSISTENCED)
+
+#: Modules that claim GPUs before NVIDIA's driver can: nova_core has Turing to Ada on Ubuntu 26.04,
+#: https://github.com/beclab/Olares/issues/3963, read 2026-11-22. The modules of a kernel that has
+#: none of a name are not missed.
+RIVALS = ("nouveau", "nova_core", "nova_drm")
+
+_MODPROBE_TEXT = "# Written by torchnode: these claim GPUs before NVIDIA's driver can.\n" + "".join(
+    "blacklist %s\ninstall %s /bin/false\n" % (name, name) for name in RIVALS
+)
+
+#: The daemon fails where it starts before the module: so it loads the module itself, and on a
+#: machine without a GPU of NVIDIA's it is skipped instead of failed.
+_PERSISTENCED_TEXT = """\
+# Written by torchnode: wait for the module; without a GPU be skipped, not failed.
+[Service]
+ExecCondition=/bin/sh -c 'grep -qsx 0x10de /sys/bus/pci/devices/*/vendor'
+ExecStartPre=/sbin/modprobe nvidia
+"""
+
+
+def driver_files() -> Tuple[Tuple[str, str], ...]:
+    """(path, content) of the files beside a driver's packages."""
+    return ((MODPROBE, _MODPROBE_TEXT), (PERSISTENCED, _PERSISTENCED_TEXT))

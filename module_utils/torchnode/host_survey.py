@@ -1,0 +1,273 @@
+"""What the system's package manager and kernels hold of the NVIDIA stack. Nothing is changed."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import re
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from .data import managed_files
+from .node import Node
+from .package_model import HostSoftware, Kernel, Package, PackageSource
+
+#: Packages that belong to the NVIDIA stack, whoever packaged them.
+PATTERNS = (
+    "nvidia*", "libnvidia*", "libcuda*", "cuda*", "libcudnn*", "cudnn*", "datacenter-gpu-manager*",
+    "dkms", "libnvsdm*", "nvlsm", "libnvcuvid*", "firmware-nvidia*", "kmod-nvidia*",
+    "xserver-xorg-video-nvidia*", "linux-headers-*", "kernel-devel*", "kernel-headers*",
+)  # fmt: skip
+SERVICES = ("nvidia-persistenced", "nvidia-fabricmanager", "nvidia-dcgm")
+
+_DPKG_FIELDS = (
+    "db:Status-Want", "db:Status-Status", "Package", "Version", "source:Package", "Maintainer",
+)  # fmt: skip
+_DPKG = "\\t".join("${%s}" % field for field in _DPKG_FIELDS) + "\\n"
+_RPM = "%{NAME}\\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\\t%{ARCH}\\t%{VENDOR}\\n"
+#: dpkg's states of a package that a cut off run has left half-way.
+_HALF = ("half-installed", "half-configured", "unpacked")
+
+
+def read_host(node: Node) -> Optional[HostSoftware]:
+    """The system's side of a Linux node; None elsewhere. Never raises for what is not there."""
+    if node.system != "Linux":
+        return None
+    manager = _manager(node)
+    packages, makers, half = _packages(node, manager)
+    origin, evidence = _origin(node, packages, makers)
+    dkms = next((package.version for package in packages if package.name == "dkms"), "")
+    return HostSoftware(
+        manager=manager,
+        packages=packages,
+        origin=origin,
+        evidence=evidence,
+        stream=_stream(node),
+        sources=_sources(node),
+        kernels=_kernels(node),
+        dkms=dkms,
+        interrupted=half or bool(node.names("/var/lib/dpkg/updates")),
+        files=_files(node),
+        services=_services(node),
+        boot_free_bytes=_free(node, "/boot"),
+        var_free_bytes=_free(node, "/var"),
+    )
+
+
+# ---- packages ----------------------------------------------------------------------------------
+
+
+def _manager(node: Node) -> str:
+    if node.exists("/var/lib/dpkg/status"):
+        return "apt"
+    return "dnf" if node.exists("/usr/bin/dnf") else ""
+
+
+def _packages(node: Node, manager: str) -> Tuple[Tuple[Package, ...], Dict[str, str], bool]:
+    """(packages of the NVIDIA stack, who made each, whether any package is half-installed)."""
+    if manager == "apt":
+        return _deb_packages(node.run(["dpkg-query", "-W", "-f", _DPKG]).out)
+    if manager == "dnf":
+        return _rpm_packages(node.run(["rpm", "-qa", "--qf", _RPM]).out, _versionlocks(node))
+    return (), {}, False
+
+
+def _ours(name: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in PATTERNS)
+
+
+def _deb_packages(text: str) -> Tuple[Tuple[Package, ...], Dict[str, str], bool]:
+    rows = [line.split("\t") for line in text.splitlines() if line.count("\t") == 5]
+    half = any(state in _HALF for _, state, *_ in rows)
+    there = [row for row in rows if row[1] not in ("not-installed", "config-files")]
+    kept = [row for row in there if _ours(row[2])]
+    packages = tuple(
+        Package(name, version, source if source != name else "", want == "hold")
+        for want, _, name, version, source, _ in kept
+    )
+    return packages, {row[2]: row[5] for row in kept}, half
+
+
+def _rpm_packages(
+    text: str, locks: Sequence[str]
+) -> Tuple[Tuple[Package, ...], Dict[str, str], bool]:
+    rows = [line.split("\t") for line in text.splitlines() if line.count("\t") == 3]
+    kept = [row for row in rows if _ours(row[0])]
+    packages = tuple(
+        Package(name, version, held=_locked(name, version, arch, locks))
+        for name, version, arch, _ in kept
+    )
+    return packages, {row[0]: row[3] for row in kept}, False
+
+
+def _versionlocks(node: Node) -> List[str]:
+    text = node.read("/etc/dnf/plugins/versionlock.list") or ""
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith(("#", "!"))]
+
+
+def _locked(name: str, version: str, arch: str, locks: Sequence[str]) -> bool:
+    """Lines are 'name-epoch:version-release.arch', with shell patterns; epoch 0 may be left out."""
+    short = version.partition(":")[2]
+    spelled = ["%s-%s.%s" % (name, each, arch) for each in (version, short)]
+    return any(fnmatch.fnmatchcase(text, lock) for lock in locks for text in spelled)
+
+
+def _stream(node: Node) -> str:
+    text = node.read("/etc/dnf/modules.d/nvidia-driver.module") or ""
+    fields = dict(re.findall(r"(?m)^(\w+)\s*=\s*(\S+)$", text))
+    return fields.get("stream", "") if fields.get("state") == "enabled" else ""
+
+
+# ---- origin ------------------------------------------------------------------------------------
+
+#: Packages that only a driver has, by whatever name its kernel module or library comes.
+_DRIVER = ("libcuda1", "libnvidia-compute*", "nvidia-kernel*", "nvidia-open*", "nvidia-dkms*",
+           "kmod-nvidia*", "nvidia-driver*", "libnvidia-ml*")  # fmt: skip
+
+
+def _origin(node: Node, packages: Sequence[Package], makers: Dict[str, str]) -> Tuple[str, str]:
+    """(origin of the driver that is installed, what showed it); ('', '') for no driver."""
+    for package in packages:
+        if any(fnmatch.fnmatchcase(package.name, pattern) for pattern in _DRIVER):
+            maker = makers.get(package.name, "")
+            nvidia = "nvidia.com" in maker.lower() or maker.strip().lower().startswith("nvidia")
+            known = "nvidia" if nvidia else "distribution"
+            return known, "package %s %s of %s" % (package.name, package.version, maker or "nobody")
+    for path in ("/usr/bin/nvidia-uninstall", "/var/lib/nvidia/dirs"):
+        if node.exists(path):
+            return "runfile", path
+    for path in ("/usr/bin/nvidia-smi", "/proc/driver/nvidia/version"):
+        if node.exists(path):
+            return "unknown", "%s is there, and no package or installer that brought it" % path
+    return "", ""
+
+
+_SOURCE_FILES = (
+    "/etc/apt/sources.list", "/etc/apt/sources.list.d/*.list",
+    "/etc/apt/sources.list.d/*.sources", "/etc/yum.repos.d/*.repo",
+)  # fmt: skip
+
+
+def _sources(node: Node) -> Tuple[PackageSource, ...]:
+    """Files of apt and dnf that name a repository of NVIDIA's, or a mirror in its layout."""
+    paths = [path for pattern in _SOURCE_FILES for path in node.glob(pattern)]
+    found = [_source(path, node.read(path) or "") for path in paths]
+    return tuple(source for source in found if source is not None)
+
+
+def _source(path: str, text: str) -> Optional[PackageSource]:
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    body = "\n".join(lines)
+    uris = [uri for uri in re.findall(r"(?:https?|file|ftp):/[^\s\]]+", body) if _names_nvidia(uri)]
+    if not uris:
+        return None
+    signed = re.search(r"(?im)signed-by\s*[:=]\s*(\S+?)[\]\s]*$", body)
+    off = re.search(r"(?im)^\s*enabled\s*[:=]\s*(?:no|0|false)\s*$", body)
+    return PackageSource(
+        path, tuple(dict.fromkeys(uris)), signed.group(1) if signed else "", not off
+    )
+
+
+def _names_nvidia(uri: str) -> bool:
+    return "nvidia" in uri.lower() or "/cuda/repos/" in uri
+
+
+# ---- kernels -----------------------------------------------------------------------------------
+
+#: Where DKMS and the distributions put the module, below /lib/modules/<release>.
+_MODULE_FOLDERS = ("updates/dkms", "updates", "extra", "extra/*", "kernel/nvidia-*",
+                   "kernel/drivers/video", "weak-updates/*")  # fmt: skip
+#: The driver's own module; not nvidia-uvm, nvidia-drm and the like. Debian adds '-current'.
+_MODULE = re.compile(r"nvidia(?:-current)?(?:-open)?\.ko(?:\.\w+)?")
+
+
+def _kernels(node: Node) -> Tuple[Kernel, ...]:
+    """Kernels with an image; where none has one, as in a container, those with headers."""
+    releases = node.names("/lib/modules")
+    bootable = [release for release in releases if _has_image(node, release)]
+    return tuple(
+        Kernel(
+            release,
+            _has_headers(node, release),
+            *_module(node, "/lib/modules/" + release),
+            _stale_initramfs(node, release),
+        )
+        for release in bootable or releases
+        if bootable or _has_headers(node, release)
+    )
+
+
+def _has_image(node: Node, release: str) -> bool:
+    paths = ("/boot/vmlinuz-" + release, "/lib/modules/%s/vmlinuz" % release)
+    return any(node.exists(path) for path in paths)
+
+
+def _has_headers(node: Node, release: str) -> bool:
+    return node.exists("/lib/modules/%s/build" % release)
+
+
+def _module(node: Node, base: str) -> Tuple[str, str]:
+    """(version, flavour) of the NVIDIA module below a kernel's folder, by modinfo."""
+    paths = [
+        p for folder in _MODULE_FOLDERS for p in node.glob("%s/%s/nvidia*.ko*" % (base, folder))
+    ]
+    for path in paths:
+        if not _MODULE.fullmatch(os.path.basename(path)):
+            continue
+        told = node.run(["modinfo", node.path(path)]).out
+        fields = dict(re.findall(r"(?m)^(\w+):\s+(.*)$", told))
+        if fields.get("version"):
+            flavour = "open" if "MIT" in fields.get("license", "") else "proprietary"
+            return fields["version"].strip(), flavour
+    return "", ""
+
+
+def _stale_initramfs(node: Node, release: str) -> bool:
+    """Whether a kernel's initramfs is older than what it should say about nouveau."""
+    images = ["/boot/initrd.img-" + release, "/boot/initramfs-%s.img" % release]
+    times = [time for time in (_mtime(node, path) for path in images) if time is not None]
+    settings = _mtime(node, managed_files.MODPROBE)
+    return bool(times) and settings is not None and max(times) < settings
+
+
+def _mtime(node: Node, path: str) -> Optional[float]:
+    try:
+        return os.stat(node.path(path)).st_mtime
+    except OSError:
+        return None
+
+
+# ---- files, services, room ---------------------------------------------------------------------
+
+
+def _files(node: Node) -> Tuple[Tuple[str, str], ...]:
+    found = [(path, node.read_bytes(path)) for path in managed_files.PATHS]
+    return tuple(
+        (path, hashlib.sha256(data).hexdigest()) for path, data in found if data is not None
+    )
+
+
+def _services(node: Node) -> Tuple[Tuple[str, str], ...]:
+    folders = ("/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system")
+    there = [
+        name
+        for name in SERVICES
+        if any(node.exists("%s/%s.service" % (folder, name)) for folder in folders)
+    ]
+    if not there:
+        return ()
+    states = node.run(["systemctl", "is-active", *there]).out.split()
+    if len(states) != len(there):  # no systemd that answers, as in most containers
+        return tuple((name, "unknown") for name in there)
+    return tuple(zip(there, states))
+
+
+def _free(node: Node, path: str) -> Optional[int]:
+    while path != "/" and not node.exists(path):
+        path = os.path.dirname(path)
+    try:
+        state = os.statvfs(node.path(path))
+    except OSError:
+        return None
+    return state.f_bavail * state.f_frsize

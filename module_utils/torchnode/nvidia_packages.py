@@ -1,0 +1,375 @@
+"""NVIDIA's packages for a system: which repository, which names, how they are pinned. Pure.
+
+Every function takes the system as survey found it and looks the rest up in data/nvidia_packages.
+``origin`` is 'nvidia' (its repository) or 'distribution' (the system's own packages).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import List, Optional, Sequence, Tuple
+
+from .data import nvidia_packages as tables
+from .data.nvidia_packages import DriverNames, PackageSystem
+from .data.vendor_keys import VENDOR_KEYS
+from .model import Accelerator, System
+from .nvidia_fabric import fabric_names
+from .package_model import PackageWish, SourceWish
+from .policy import Conflict
+
+NVIDIA, DISTRIBUTION = "nvidia", "distribution"
+PIN_FILE = "/etc/apt/preferences.d/torchnode-nvidia"
+#: Above 1000 apt also goes back to a pinned version (apt_preferences(5)).
+PIN_PRIORITY = 1001
+
+
+def package_system(system: System) -> PackageSystem:
+    """The row of this system. Raises Conflict, which names those that are known."""
+    major = system.os_version.partition(".")[0]
+    for row in tables.SYSTEMS:
+        if system.os_id in row.os_ids and row.os_version in (system.os_version, major):
+            return row
+    raise Conflict(
+        "torchnode_nvidia_source", system.os_name or system.os_id or "an unknown system",
+        "one of " + ", ".join(_system_words(row) for row in tables.SYSTEMS),
+        "Install the driver by your own means and set torchnode_nvidia_source: preinstalled.",
+        "torchnode_nvidia_source preinstalled",
+        cause="No table says how NVIDIA's packages are named on this system.",
+    )  # fmt: skip
+
+
+def _system_words(row: PackageSystem) -> str:
+    return "%s %s" % (row.os_ids[0], row.os_version)
+
+
+def branches(system: System, origin: str) -> Tuple[str, ...]:
+    """The driver branches that may be wished there; () is any. Raises Conflict."""
+    return package_system(system).branches if origin == DISTRIBUTION else ()
+
+
+# ---- sources ------------------------------------------------------------------------------------
+
+
+def source_wish(
+    system: System, origin: str, repository_url: str, key_file: str = "", fingerprint: str = ""
+) -> Optional[SourceWish]:
+    """The source of the driver's packages.
+
+    ``repository_url`` is the folder of a mirror, '' for NVIDIA's; ``key_file`` and ``fingerprint``
+    are the operator's in place of the key that is known. Raises Conflict for a system, machine or
+    key that is not known.
+    """
+    row = package_system(system)
+    if origin == DISTRIBUTION:
+        _own_driver(row)
+        return system_source_wish(system, origin)
+    base = (repository_url or tables.NVIDIA_REPOSITORIES).rstrip("/")
+    key, full = _operators_key(key_file, fingerprint) if key_file else _known_key(row.key)
+    return SourceWish(
+        row.family, "torchnode-nvidia-cuda", "%s/%s/%s/" % (base, row.folder, _arch(row, system)),
+        "/" if row.family == "deb" else "", (), key, full,
+    )  # fmt: skip
+
+
+def system_source_wish(system: System, origin: str) -> Optional[SourceWish]:
+    """The components by which the system's own sources have to be widened, None for none.
+
+    NVIDIA's packages for Debian need some of contrib too. Raises Conflict.
+    """
+    row = package_system(system)
+    components = row.components if origin == DISTRIBUTION else row.contrib
+    if not components:
+        return None
+    return SourceWish("components", "torchnode-components", components=components)
+
+
+def _arch(row: PackageSystem, system: System) -> str:
+    arch = tables.ARCHES.get(system.machine)
+    if arch is None or system.machine not in row.arches:
+        raise Conflict(
+            "torchnode_nvidia_source", "%s on %s" % (_system_words(row), system.machine),
+            "one of " + ", ".join(row.arches),
+            "Install the driver by your own means and set torchnode_nvidia_source: preinstalled.",
+            "torchnode_nvidia_source preinstalled",
+            cause="NVIDIA's repository of this system has no packages for this machine.",
+        )  # fmt: skip
+    return arch
+
+
+def _operators_key(key_file: str, fingerprint: str) -> Tuple[str, str]:
+    if fingerprint:
+        return key_file, fingerprint
+    raise Conflict(
+        "torchnode_nvidia_key_file", key_file + " without torchnode_nvidia_key_fingerprint",
+        "the key's full fingerprint beside it: 40 hex digits",
+        "Read it with `gpg --show-keys %s`, compare it with a second source, and set "
+        "torchnode_nvidia_key_fingerprint." % key_file,
+    )  # fmt: skip
+
+
+def _known_key(name: str) -> Tuple[str, str]:
+    """(file, full fingerprint) of a key that is known whole."""
+    key = VENDOR_KEYS.get(name)
+    if key is not None and key.file:
+        return key.file, key.fingerprint
+    full = ", whose fingerprint must be " + key.fingerprint if key else ""
+    raise Conflict(
+        "torchnode_nvidia_key_file", "no copy of the key %s" % name,
+        "the key that signs this repository" + full,
+        "Fetch %s.pub from the repository, compare its fingerprint with a second source, and name "
+        "the file in torchnode_nvidia_key_file and the full fingerprint in "
+        "torchnode_nvidia_key_fingerprint." % name,
+        "torchnode_nvidia_source preinstalled",
+        cause="No key is trusted of which only a short id, or only the fingerprint, is known.",
+    )  # fmt: skip
+
+
+def container_wish(system: System) -> Tuple[SourceWish, PackageWish]:
+    """The container toolkit: one repository for all systems of a family. Raises Conflict."""
+    row = package_system(system)
+    key, fingerprint = _known_key("libnvidia-container")
+    _arch(row, system)
+    arch = tables.DEBIAN_ARCHES[system.machine] if row.family == "deb" else system.machine
+    source = SourceWish(
+        row.family, "torchnode-nvidia-container-toolkit",
+        "%s/%s/%s/" % (tables.CONTAINER_REPOSITORY, row.family, arch),
+        "/" if row.family == "deb" else "", (), key, fingerprint,
+        "index" if row.family == "rpm" else "",  # its own .repo: repo_gpgcheck=1, gpgcheck=0
+    )  # fmt: skip
+    names = tables.CONTAINER_PACKAGES
+    return source, PackageWish("nvidia_container_toolkit", names, "", names)
+
+
+# ---- the driver ---------------------------------------------------------------------------------
+
+
+def driver_wish(system: System, origin: str, version: str, flavour: str) -> PackageWish:
+    """The driver without a display: kernel module (DKMS), libcuda, NVML, nvidia-smi, persistenced.
+
+    ``version`` is '', a branch or exact; ``flavour`` 'open' or 'proprietary'. Raises Conflict
+    where the origin has no such driver.
+    """
+    row = package_system(system)
+    branch = _branch(row, origin, version)
+    names = _driver_names(row, origin, branch)
+    kernel = names.open if flavour == "open" else names.proprietary
+    other = names.proprietary_only if flavour == "open" else names.open_only
+    return PackageWish(
+        "nvidia_driver",
+        _named((*kernel, *names.user_space), branch),
+        version,
+        _named(names.family, branch),
+        _named((*other, *names.rivals), branch),
+        _stream(row, branch, flavour),
+    )
+
+
+def _branch(row: PackageSystem, origin: str, version: str) -> str:
+    """The branch that a version is of; '' where any will do and names do not depend on it."""
+    if origin == DISTRIBUTION:
+        _own_driver(row)
+    branch = version.partition(".")[0]
+    if origin != DISTRIBUTION or branch in row.branches:
+        return branch
+    if not version:
+        return max(row.branches, key=int)
+    raise Conflict(
+        "torchnode_driver_version", "'%s'" % version,
+        "one of %s, the branches of %s" % (", ".join(row.branches), _system_words(row)),
+        "Choose one of these, or torchnode_nvidia_source: nvidia, which has every branch.",
+        "branch " + max(row.branches, key=int),
+    )  # fmt: skip
+
+
+def _own_driver(row: PackageSystem) -> None:
+    if not row.distribution:
+        raise Conflict(
+            "torchnode_nvidia_source", "'distribution' on %s" % _system_words(row),
+            "nvidia or preinstalled: the system's own packages have no NVIDIA driver",
+            "Set torchnode_nvidia_source: nvidia.", "torchnode_nvidia_source nvidia",
+        )  # fmt: skip
+
+
+def _driver_names(row: PackageSystem, origin: str, branch: str) -> DriverNames:
+    """The way of naming that a branch has; the newest where none is said."""
+    ways = row.distribution if origin == DISTRIBUTION else row.nvidia
+    ways = tuple(sorted(ways, key=lambda way: -way.first_branch))
+    return next((way for way in ways if not branch or int(branch) >= way.first_branch), ways[-1])
+
+
+def _named(patterns: Sequence[str], branch: str) -> Tuple[str, ...]:
+    """The patterns for one branch; '{other}' becomes what matches every other branch."""
+    named: List[str] = []
+    for pattern in patterns:
+        others = _others(branch) if "{other}" in pattern else [""]
+        named += [pattern.replace("{branch}", branch).replace("{other}", other) for other in others]
+    return tuple(named)
+
+
+def _others(branch: str) -> List[str]:
+    """Patterns for any three digits but those of ``branch``: fnmatch has no 'not'."""
+    any_digit = "[0-9]"
+    if not branch:
+        return [any_digit * len("580")]
+    found = []
+    for at, digit in enumerate(branch):
+        rest = "".join(d for d in "0123456789" if d != digit)
+        found.append(branch[:at] + "[%s]" % rest + any_digit * (len(branch) - at - 1))
+    return found
+
+
+def _stream(row: PackageSystem, branch: str, flavour: str) -> str:
+    """The stream of the module nvidia-driver: '580-open', '580-dkms', 'open-dkms'."""
+    if row.pinning != "stream":
+        return ""
+    if not branch:
+        return "open-dkms" if flavour == "open" else "latest-dkms"
+    return "%s-%s" % (branch, "open" if flavour == "open" else "dkms")
+
+
+def fabric_wish(
+    system: System,
+    origin: str,
+    version: str,
+    devices: Sequence[Accelerator],
+    switches: Sequence[str],
+) -> Optional[PackageWish]:
+    """What NVSwitches need, at the driver's version; None where there are none. Raises Conflict."""
+    row = package_system(system)
+    branch = _branch(row, origin, version)
+    ways = row.distribution_fabric if origin == DISTRIBUTION else row.fabric
+    found = fabric_names(ways, branch, devices, switches, _system_words(row))
+    if found is None:
+        return None
+    names, family = found
+    return PackageWish("nvidia_fabric", _named(names, branch), version, _named(family, branch))
+
+
+# ---- headers ------------------------------------------------------------------------------------
+
+
+def header_packages(system: System, releases: Sequence[str]) -> Tuple[str, ...]:
+    """Headers of each kernel (as ``uname -r`` spells it), and what brings those of later ones.
+
+    For rpm they are name-version-release, because several kernel-devel stand side by side and a
+    system's upgrade adds the next. Raises Conflict for a system that is not known.
+    """
+    row = package_system(system)
+    names: List[str] = []
+    for release in releases:
+        names.append(_headers_of(row, release))
+        if row.family == "deb" and _kernel_flavour(release) in row.flavours:
+            names.append(_headers_meta(row, release))
+    return tuple(dict.fromkeys(names))
+
+
+def _headers_of(row: PackageSystem, release: str) -> str:
+    pattern = next(name for prefix, name in row.headers if release.startswith(prefix))
+    if row.family == "rpm":
+        release = re.sub(r"\.(x86_64|aarch64)$", "", release)
+    return pattern.replace("{release}", release)
+
+
+def _kernel_flavour(release: str) -> str:
+    """'6.1.0-50-cloud-amd64' is of 'cloud-amd64', '6.8.0-51-generic' of 'generic'."""
+    parts = release.split("-")
+    return "-".join(part for part in parts if not part[:1].isdigit())
+
+
+def _headers_meta(row: PackageSystem, release: str) -> str:
+    flavour = _kernel_flavour(release)
+    first, later = row.hwe
+    general = flavour in ("generic", "lowlatency")
+    return "linux-headers-%s%s" % (
+        flavour, later if general and not release.startswith(first + ".") else "",
+    )  # fmt: skip
+
+
+# ---- beside the driver --------------------------------------------------------------------------
+
+
+def toolkit_wish(system: System, origin: str, cuda: str) -> PackageWish:
+    """One CUDA toolkit ('12.8'), never by a meta-package that brings a driver. Raises Conflict."""
+    row = package_system(system)
+    if origin != DISTRIBUTION:
+        name = "cuda-toolkit-" + cuda.replace(".", "-")
+        return PackageWish("cuda_toolkit", (name,), "", (name,))
+    if cuda == row.toolkit:
+        return PackageWish("cuda_toolkit", ("nvidia-cuda-toolkit",), "", ("nvidia-cuda-toolkit",))
+    has = "%s, the toolkit of %s" % (row.toolkit or "none", _system_words(row))
+    raise Conflict(
+        "torchnode_cuda_toolkits", "'%s'" % cuda, has,
+        "Ask for that one, or set torchnode_nvidia_source: nvidia, which has every toolkit.",
+        "CUDA toolkit " + row.toolkit if row.toolkit else "torchnode_nvidia_source nvidia",
+    )  # fmt: skip
+
+
+def cudnn_wish(system: System, origin: str, cuda_major: int, version: str) -> PackageWish:
+    """cuDNN 9 for one CUDA major; ``version`` is '', '9' or as far as given. Raises Conflict."""
+    row = package_system(system)
+    if origin == DISTRIBUTION:
+        raise Conflict(
+            "torchnode_cudnn_source", "'repository' on %s" % _system_words(row),
+            "wheel, or NVIDIA's repository",
+            "Set torchnode_cudnn_source: wheel.", "torchnode_cudnn_source wheel",
+            cause="The distribution's package only downloads cuDNN from NVIDIA while it is "
+            "installed, which no signature covers.",
+        )  # fmt: skip
+    if version and version.partition(".")[0] != "9":
+        raise Conflict(
+            "torchnode_cudnn", "'%s'" % version, "9, or a version of it such as '9.10.2'",
+            "Ask for cuDNN 9; torch has been built with it since 2.4.", "cuDNN 9",
+        )  # fmt: skip
+    patterns = tables.CUDNN_DEB if row.family == "deb" else tables.CUDNN_RPM
+    names = tuple(pattern % cuda_major for pattern in patterns)
+    # Full versions have four parts ('9.10.2.21'); fewer are a release line, '9' a branch.
+    line = version + ".*" if version.count(".") in (1, 2) else version
+    return PackageWish("cudnn", names, line, names)
+
+
+def dcgm_wish(system: System, origin: str, driver_cuda_major: int) -> PackageWish:
+    """DCGM 4 for the CUDA major that the driver serves. Raises Conflict."""
+    row = package_system(system)
+    if origin == DISTRIBUTION:
+        raise Conflict(
+            "torchnode_dcgm", "DCGM from the packages of %s" % _system_words(row),
+            "torchnode_nvidia_source nvidia: only NVIDIA's repository has DCGM",
+            "Set torchnode_dcgm: false here, or torchnode_nvidia_source: nvidia.",
+            "torchnode_dcgm false",
+        )  # fmt: skip
+    name = tables.DCGM_PACKAGE % driver_cuda_major
+    return PackageWish("dcgm", (name,), "", tables.DCGM_FAMILY)
+
+
+# ---- pinning ------------------------------------------------------------------------------------
+
+
+def pin_file(system: System, wish: PackageWish, origin: str = "") -> Optional[Tuple[str, str]]:
+    """(path, content) of apt's preferences, None for dnf and for a wish of any version.
+
+    The whole family is pinned, Fabric Manager's packages with it, and the other origin's builds
+    of the same version are out of the question. Raises Conflict.
+    """
+    row = package_system(system)
+    if row.family != "deb" or not wish.version:
+        return None
+    return PIN_FILE, _preferences(row, wish, origin)
+
+
+def _preferences(row: PackageSystem, wish: PackageWish, origin: str) -> str:
+    branch = wish.version.partition(".")[0]
+    ways = row.distribution_fabric if origin == DISTRIBUTION else row.fabric
+    beside = [name for way in ways[:1] for name in (*way.manager, *way.subnet[1:], *way.imex)]
+    packages = " ".join((*wish.family, *_named(beside, branch)))
+    stanzas = ["# Written by torchnode: %s stays at %s." % (wish.component, wish.version)]
+    other = {NVIDIA: row.release, DISTRIBUTION: "l=NVIDIA CUDA"}.get(origin)
+    if other:
+        # First, because apt takes the first of its records that matches a version.
+        stanzas.append(_stanza(packages, "release " + other, -1))
+    exact = "." in wish.version
+    pattern = wish.version + ("-*" if exact else ".*")
+    return "\n\n".join([*stanzas, _stanza(packages, "version " + pattern, PIN_PRIORITY)]) + "\n"
+
+
+def _stanza(packages: str, pin: str, priority: int) -> str:
+    return "Package: %s\nPin: %s\nPin-Priority: %d" % (packages, pin, priority)

@@ -1,0 +1,90 @@
+"""Runs apt and dnf: an environment that asks nothing, a time limit, and what they are at."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from typing import Dict, List, Mapping, Protocol, Sequence
+
+from ..node import Completed
+from ..progress_file import ProgressFile
+
+#: A DKMS build for several kernels on a slow disk takes half an hour; nothing takes this long.
+LIMIT_SECONDS = 3 * 3600.0
+
+#: No program may ask: there is nobody to answer.
+QUIET = {
+    "DEBIAN_FRONTEND": "noninteractive",
+    "DEBIAN_PRIORITY": "critical",
+    "APT_LISTCHANGES_FRONTEND": "none",
+    "NEEDRESTART_SUSPEND": "1",  # restarting services is the operator's business
+    "UCF_FORCE_CONFFOLD": "1",
+    "LC_ALL": "C",
+    "LANGUAGE": "C",
+}
+
+
+class Run(Protocol):
+    """How a manager runs a command; a test has its own."""
+
+    def __call__(self, argv: Sequence[str]) -> Completed:
+        """Standard output and error together, in ``out``."""
+
+
+def environment(given: Mapping[str, str], proxy: str, ca_bundle: str = "") -> Dict[str, str]:
+    """The environment of a package manager. A proxy travels here, where no other user sees it."""
+    made = dict(given, **QUIET)
+    if proxy:
+        made.update(http_proxy=proxy, https_proxy=proxy)
+    if ca_bundle:
+        made.update(CURL_CA_BUNDLE=ca_bundle, SSL_CERT_FILE=ca_bundle)
+    return made
+
+
+class Runner:
+    """Runs commands one after the other, and tells a progress file the last line of each."""
+
+    def __init__(self, env: Mapping[str, str], progress: ProgressFile) -> None:
+        self._env = dict(env)
+        self.progress = progress
+        self._lines = 0
+
+    def __call__(self, argv: Sequence[str]) -> Completed:
+        """Run to the end. A session of its own: Ctrl-C on the way here must not cut dpkg short."""
+        try:
+            process = subprocess.Popen(
+                list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, env=self._env, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            return Completed(127, str(error))
+        late = threading.Timer(LIMIT_SECONDS, _stop, (process,))
+        late.start()
+        try:
+            said = self._read(process)
+        finally:
+            late.cancel()
+        rc = process.wait()
+        return Completed(124 if rc == -signal.SIGTERM else rc, "".join(said))
+
+    def tell(self, text: str) -> None:
+        """Say what is going on, to whoever looks."""
+        self._lines += 1
+        if self.progress.due():
+            self.progress.write({"text": text, "rank": self._lines})
+
+    def _read(self, process: subprocess.Popen[bytes]) -> List[str]:
+        said: List[str] = []
+        for line in process.stdout or ():
+            said.append(line.decode("utf-8", "replace"))
+            if said[-1].strip():
+                self.tell(said[-1].strip())
+        return said
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        os.killpg(process.pid, signal.SIGTERM)

@@ -1,0 +1,230 @@
+"""Repositories of the system's package manager: configured, read once, or left as they were."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import List, Optional, Sequence, Tuple
+
+from ..data.vendor_keys import REVOKED_KEYS
+from ..node import Node
+from ..package_model import SourceWish
+from . import lock_wait, notes, openpgp, source_text
+from .apt import LOCKS
+from .base import Done
+from .failures import PackageError, Problem, explain
+from .pin_files import PinFiles
+from .runner import Run
+
+APT_FILES = "/etc/apt/sources.list.d"
+#: Addresses of a distribution's own archive end like this; Launchpad's personal ones, too.
+ARCHIVE = r"^(?!.*launchpad).*/(debian|debian-security|ubuntu|ubuntu-ports)/?$"
+
+Files = List[Tuple[str, Optional[str]]]
+
+
+@dataclass(frozen=True)
+class SourceOrder:
+    """What ``package_source`` is asked for; paths are the node's."""
+
+    wish: SourceWish
+    key_file: str = ""
+    ca_bundle: str = ""
+    wait_seconds: float = 600
+    prefix: str = ""
+    absent: bool = False
+
+
+class Sources:
+    """Configures one source at a time. ``run`` is told each command."""
+
+    def __init__(self, node: Node, run: Run) -> None:
+        self._node = node
+        self._run = run
+
+    def apply(self, order: SourceOrder, check: bool = False) -> Done:
+        """Write the files and read the index. Raises PackageError; the files are then as before."""
+        files = self._wanted(order)
+        wanted = PinFiles(self._node.root, files)
+        changed = wanted.differing()
+        done = Done(
+            bool(changed), wanted.shown(False), wanted.shown(True), _words(order, changed)
+        )  # fmt: skip
+        if check or not (changed or (not order.absent and not self._known(order.wish))):
+            return done
+        if order.wish.kind != "rpm":
+            paths = [self._node.path(path) for path in LOCKS]
+            lock_wait.wait(lambda: lock_wait.holder(paths), order.wait_seconds, lambda _: None)
+        notes.keep(self._node, order.prefix, order.wish.name, wanted.before())
+        wanted.write()
+        try:
+            if not order.absent:
+                self._read(order)
+        except PackageError as error:
+            wanted.restore()
+            raise error.also("The sources of this node are as they were before.") from error
+        if order.absent:
+            notes.drop(self._node, order.prefix, order.wish.name)
+        return done
+
+    # ---- which files ----------------------------------------------------------------------------
+
+    def _wanted(self, order: SourceOrder) -> Files:
+        if order.wish.kind == "components":
+            return self._narrowed(order) if order.absent else self._widened(order)
+        own = self._own(order)
+        if order.absent:
+            return [(path, None) for path, _ in own]
+        return [*own, *self._duplicates(order, [path for path, _ in own])]
+
+    def _own(self, order: SourceOrder) -> Files:
+        wish, deb = order.wish, order.wish.kind == "deb"
+        key = ("/etc/apt/keyrings/%s.asc" if deb else "/etc/pki/rpm-gpg/%s.asc") % wish.name
+        text = "" if order.absent else self._key(order)
+        if not deb:
+            return [
+                (key, text),
+                ("/etc/yum.repos.d/%s.repo" % wish.name,
+                 source_text.repo(wish, key, order.ca_bundle)),
+            ]  # fmt: skip
+        found: Files = [
+            (key, text),
+            ("%s/%s.sources" % (APT_FILES, wish.name), source_text.deb822(wish, key)),
+        ]
+        setting = source_text.ca_setting(wish.uri, order.ca_bundle)
+        return [*found, ("/etc/apt/apt.conf.d/90%s" % wish.name, setting)] if setting else found
+
+    def _key(self, order: SourceOrder) -> str:
+        """The key as text, once it is known to be the one. Raises PackageError."""
+        content = self._node.read_bytes(order.key_file)
+        expected = order.wish.fingerprint.replace(" ", "").upper()
+        try:
+            found = openpgp.fingerprints(content or b"")
+        except ValueError as error:
+            raise PackageError(_wrong_key(order, str(error))) from None
+        if found != [expected]:
+            raise PackageError(_wrong_key(order, ", ".join(found)))
+        return openpgp.armored(content or b"")
+
+    def _duplicates(self, order: SourceOrder, own: Sequence[str]) -> Files:
+        """Other entries of the same repository, which stop apt, and the revoked key."""
+        uri = order.wish.uri
+        if order.wish.kind == "rpm":
+            texts = self._texts("/etc/yum.repos.d/*.repo", own)
+            return source_text.edited(texts, lambda _, text: source_text.without_section(text, uri))
+        return [
+            *source_text.edited(
+                self._apt_texts(own),
+                lambda path, text: source_text.without(text, uri, path.endswith(".sources")),
+            ),
+            *((path, None) for path in self._revoked()),
+        ]
+
+    def _apt_texts(self, own: Sequence[str]) -> List[Tuple[str, str]]:
+        patterns = ("/etc/apt/sources.list", APT_FILES + "/*.list", APT_FILES + "/*.sources")
+        return [found for pattern in patterns for found in self._texts(pattern, own)]
+
+    def _texts(self, pattern: str, own: Sequence[str]) -> List[Tuple[str, str]]:
+        found = [(path, self._node.read_bytes(path)) for path in self._node.glob(pattern)]
+        return [(p, t.decode("utf-8", "surrogateescape")) for p, t in found
+                if t is not None and p not in own]  # fmt: skip
+
+    def _revoked(self) -> List[str]:
+        """Files with nothing but the key that NVIDIA revoked."""
+        folders = ("/etc/apt/trusted.gpg.d/*", "/etc/apt/keyrings/*", "/usr/share/keyrings/*")
+        paths = [path for pattern in folders for path in self._node.glob(pattern)]
+        return [path for path in paths if self._only_revoked(path)]
+
+    def _only_revoked(self, path: str) -> bool:
+        try:
+            found = openpgp.fingerprints(self._node.read_bytes(path) or b"")
+        except ValueError:
+            return False
+        return set(found) <= set(REVOKED_KEYS)
+
+    # ---- components -----------------------------------------------------------------------------
+
+    def _widened(self, order: SourceOrder) -> Files:
+        names = order.wish.components
+        texts = self._apt_texts(())
+        files = source_text.edited(texts, lambda path, text: _wider(path, text, names))
+        # A stanza with a component that no archive has shows whether any entry is the system's.
+        any_entry = source_text.edited(texts, lambda path, text: _wider(path, text, ("-",)))
+        if not any_entry:
+            raise PackageError(_no_archive(names))
+        return files
+
+    def _narrowed(self, order: SourceOrder) -> Files:
+        """The texts before, for those files that nobody has changed since."""
+        kept = notes.kept(self._node, order.prefix, order.wish.name)
+        names = order.wish.components
+        return [
+            (path, before) for path, before in kept
+            if before is not None and self._text(path) == _wider(path, before, names)
+        ]  # fmt: skip
+
+    def _text(self, path: str) -> str:
+        content = self._node.read_bytes(path) or b""
+        return content.decode("utf-8", "surrogateescape")
+
+    # ---- the index ------------------------------------------------------------------------------
+
+    def _known(self, wish: SourceWish) -> bool:
+        """Whether the manager has an index of this source already."""
+        if wish.kind == "rpm":
+            return bool(self._node.glob("/var/cache/dnf/%s-*" % wish.name))
+        if wish.kind == "components":
+            return bool(self._node.names("/var/lib/apt/lists", "*_Packages*"))
+        bare = re.sub(r"^[a-z]+:/+", "", wish.uri).rstrip("/")
+        quoted = bare.replace("_", "%5f").replace("/", "_")
+        if wish.uri.startswith("file:"):
+            quoted = "_" + quoted
+        return bool(self._node.names("/var/lib/apt/lists", quoted + "_*Release"))
+
+    def _read(self, order: SourceOrder) -> None:
+        """Read this source's index, and no other's: theirs are none of our business."""
+        wish = order.wish
+        if wish.kind == "rpm":
+            argv = ["dnf", "--assumeyes", "--disablerepo=*", "--enablerepo=" + wish.name,
+                    "makecache", "--refresh"]  # fmt: skip
+        else:
+            argv = ["apt-get", "--quiet", "-o", "APT::Update::Error-Mode=any"]
+            argv += ["-o", "DPkg::Lock::Timeout=%d" % order.wait_seconds]
+            if wish.kind == "deb":
+                argv += ["-o", "Dir::Etc::sourcelist=%s/%s.sources" % (APT_FILES, wish.name)]
+                argv += ["-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0"]
+            argv.append("update")
+        done = self._run(argv)
+        if done.rc != 0 or re.search(r"(?m)^(Err:|W: Failed|Error: )", done.out):
+            raise PackageError(explain(argv[0], done.rc, done.out))
+
+
+def _wider(path: str, text: str, names: Sequence[str]) -> str:
+    return source_text.widened(text, names, path.endswith(".sources"), ARCHIVE)
+
+
+def _words(order: SourceOrder, changed: Sequence[str]) -> str:
+    wish = order.wish
+    what = wish.uri or "components " + " ".join(wish.components)
+    return "%s (%s)" % (what, ", ".join(changed)) if changed else what
+
+
+def _wrong_key(order: SourceOrder, found: str) -> Problem:
+    return Problem(
+        "key", "%s: %s" % (order.key_file, found),
+        "The key's full fingerprint is not the one that is trusted for this repository. Nothing "
+        "was written.",
+        "Compare it with a second source. Name the right file in torchnode_nvidia_key_file and its "
+        "full fingerprint in torchnode_nvidia_key_fingerprint.",
+        expected="one key, " + order.wish.fingerprint,
+    )  # fmt: skip
+
+
+def _no_archive(names: Sequence[str]) -> Problem:
+    return Problem(
+        "no_archive", "no entry of the distribution's own archive was found in /etc/apt",
+        "The packages are in further components of the archive, and its entries are not "
+        "recognised here.",
+        "Add %s to the entries of your mirror, and run again." % " ".join(names),
+        expected="an entry of the archive to widen by " + " ".join(names),
+    )  # fmt: skip

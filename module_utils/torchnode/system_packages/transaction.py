@@ -1,0 +1,211 @@
+"""The order of a transaction, for apt and dnf: look, choose, try, judge, do, look again."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Sequence, Tuple
+
+from ..package_model import Package
+from ..package_versions import of_family, problems, upstream
+from . import notes, selection
+from .base import Change, Done, Manager, Order, Request
+from .failures import PackageError, not_as_wished
+from .pin_files import PinFiles
+
+
+def apply(manager: Manager, order: Order, root: str = "/", check: bool = False) -> Done:
+    """Make the packages as wished, or raise PackageError and leave them as they were."""
+    if not check:
+        manager.wait(order.wait_seconds)
+    left = manager.interrupted(order.wish)
+    if left and check:
+        return Done(True, left, "repaired, before anything else", "%s; repaired first" % left)
+    if left:
+        manager.repair()
+    done = (_take_out if order.absent else _bring)(manager, order, root, check)
+    if not left:
+        return done
+    return Done(True, left + "\n" + done.before, done.after, done.said, "repaired first: " + left)
+
+
+# ---- present ------------------------------------------------------------------------------------
+
+
+def _bring(manager: Manager, order: Order, root: str, check: bool) -> Done:
+    installed = manager.installed()
+    chosen = _selected(manager, order, installed, check)
+    files = PinFiles(root, order.files)
+    request = Request(
+        chosen.install, chosen.remove, order.wish.stream,
+        manager.pins(order.wish, order.files, chosen.version),
+    )  # fmt: skip
+    changes = _tried(manager, order, request, installed)
+    loose = _loose(order, installed) if not changes else []
+    done = _told(order, installed, changes, files, loose)
+    if check or not done.changed:
+        return done
+    notes.add(root, order, [change.name for change in changes if not change.before])
+    _do(manager, order, request, changes, files, installed)
+    return done
+
+
+def _selected(
+    manager: Manager, order: Order, installed: Dict[str, Package], check: bool
+) -> selection.Selection:
+    """The choice; the sources' indexes are read anew, once, where they do not hold the wish."""
+    wish = order.wish
+    names = [] if selection.complete(wish, installed) else selection.needed(wish, installed)
+    try:
+        return selection.select(wish, installed, manager.candidates(names))
+    except PackageError:
+        if check:
+            raise
+    manager.refresh()
+    return selection.select(wish, installed, manager.candidates(names))
+
+
+def _tried(
+    manager: Manager, order: Order, request: Request, installed: Dict[str, Package]
+) -> List[Change]:
+    if not (request.install or request.remove):
+        return []
+    changes = manager.simulate(request)
+    selection.judge(order.wish, installed, changes)
+    own = [change.name for change in changes if selection.mine(change.name, order.wish)]
+    others = manager.foreign(changes, own)
+    if others:
+        raise PackageError(selection.would_move_others(others))
+    return changes
+
+
+def _loose(order: Order, installed: Dict[str, Package]) -> List[Package]:
+    """Packages of the family that could be moved and should not."""
+    family = [p for name, p in installed.items() if of_family(name, order.wish)]
+    return [package for package in family if order.hold and not package.held]
+
+
+def _do(
+    manager: Manager,
+    order: Order,
+    request: Request,
+    changes: Sequence[Change],
+    files: PinFiles,
+    installed: Dict[str, Package],
+) -> None:
+    held = [p for name, p in installed.items() if p.held and selection.mine(name, order.wish)]
+    files.write()
+    try:
+        if changes:
+            manager.release([package.name for package in held])
+            manager.run(request)
+        wrong = problems(order.wish, manager.installed().values(), hold=False)
+        if wrong:
+            raise PackageError(not_as_wished(wrong))
+        if order.hold:
+            manager.hold(_loose(order, manager.installed()))
+    except PackageError as error:
+        files.restore()
+        raise error.also(_back(manager, order, changes, installed, held)) from error
+
+
+def _back(
+    manager: Manager,
+    order: Order,
+    changes: Sequence[Change],
+    installed: Dict[str, Package],
+    held: Sequence[Package],
+) -> str:
+    """Undo what a failed transaction did; what became of it, in a sentence."""
+    try:
+        moved = _versions(manager.installed()) != _versions(installed)
+        if moved or manager.interrupted(order.wish):
+            manager.run(_undo(changes))
+        now = _versions(manager.installed())
+        manager.hold([package for package in held if package.name in now])
+    except PackageError as error:
+        return (
+            "The packages stand half-way, and could not be put back (%s): nothing more is changed; "
+            "the next run repairs them first and takes up from there." % error
+        )
+    if now == _versions(installed):
+        return "The packages are as they were before."
+    return "The packages stand half-way; the next run repairs them first and takes up from there."
+
+
+def _undo(changes: Sequence[Change]) -> Request:
+    """The transaction backwards, each package at the very version that it had."""
+    back = tuple((change.name, change.before) for change in changes if change.before)
+    return Request(back, tuple(change.name for change in changes if not change.before))
+
+
+def _versions(installed: Dict[str, Package]) -> Dict[str, str]:
+    return {name: package.version for name, package in installed.items()}
+
+
+# ---- absent -------------------------------------------------------------------------------------
+
+
+def _take_out(manager: Manager, order: Order, root: str, check: bool) -> Done:
+    """Remove the family, its pin files and what came only for it."""
+    wish, installed = order.wish, manager.installed()
+    names = sorted(name for name in installed if selection.mine(name, wish))
+    files = PinFiles(root, [(path, None) for path, _ in order.files])
+    changes = _tried(manager, order, Request(remove=tuple(names)), installed) if names else []
+    done = _told(order, installed, changes, files, [])
+    if check or not done.changed:
+        return done
+    held = [installed[name] for name in names if installed[name].held]
+    manager.release([package.name for package in held])
+    try:
+        if names:
+            manager.run(Request(remove=tuple(names)))
+    except PackageError as error:
+        raise error.also(_back(manager, order, changes, installed, held)) from error
+    files.write()
+    brought = set(notes.read(root, order))
+    unneeded = [name for name in manager.unneeded() if name in brought] if brought else []
+    if unneeded:
+        manager.run(Request(remove=tuple(unneeded)))
+    notes.forget(root, order)
+    return Done(True, done.before, done.after, _gone(names, unneeded))
+
+
+def _gone(names: Sequence[str], unneeded: Sequence[str]) -> str:
+    also = ", and %d that nothing else needs" % len(unneeded) if unneeded else ""
+    return "%d packages removed%s" % (len(names), also)
+
+
+# ---- what is said -------------------------------------------------------------------------------
+
+
+def _told(
+    order: Order,
+    installed: Dict[str, Package],
+    changes: Sequence[Change],
+    files: PinFiles,
+    loose: Sequence[Package],
+) -> Done:
+    before = [_line(c.name, c.before) for c in changes] + [_line(p.name, p.version) for p in loose]
+    after = [_line(c.name, c.after) for c in changes]
+    after += [_line(p.name, p.version) + " (held)" for p in loose]
+    changed = bool(changes or loose or files.differing())
+    return Done(
+        changed,
+        "".join(line for line in before if line) + files.shown(after=False),
+        "".join(line for line in after if line) + files.shown(after=True),
+        _words(order, installed, changes),
+    )  # fmt: skip
+
+
+def _line(name: str, version: str) -> str:
+    return "%s %s\n" % (name, version) if version else ""
+
+
+def _words(order: Order, installed: Dict[str, Package], changes: Sequence[Change]) -> str:
+    now: Dict[str, str] = {name: package.version for name, package in installed.items()}
+    now.update({change.name: change.after for change in changes})
+    named: List[Tuple[str, str]] = [(name, now.get(name, "")) for name in order.wish.packages]
+    if order.absent:
+        return "%d packages to remove" % len(changes) if changes else "nothing of it is installed"
+    words = ", ".join("%s %s" % (name, upstream(version)) for name, version in named)
+    moved = sum(1 for change in changes if change.after)
+    return "%s; %d packages brought" % (words, moved) if moved else words

@@ -1,0 +1,47 @@
+"""The stubs of what Enterprise Linux itself (and EPEL) has, for a node that only looks like it.
+
+Constructed, but for the names. The node is Debian with dnf and rpm: the real programs are Debian's,
+and these packages say so to rpm. ``kernel-devel`` brings headers as the real one does, by
+linking those of the Debian kernel that stands for the installed one.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, Tuple
+
+from .stubs import Stub, said
+
+#: Of each system: the kernel that is installed on the node, and one that is newer.
+KERNELS: Dict[str, Tuple[str, str]] = {
+    "rhel9-base": ("5.14.0-570.12.1.el9_6", "5.14.0-570.58.1.el9_6"),
+    "rhel10-base": ("6.12.0-55.9.1.el10_0", "6.12.0-55.40.1.el10_0"),
+}
+
+
+def catalogue(distro: str) -> List[Stub]:
+    """Every stub of 'rhel9-base' or 'rhel10-base'."""
+    tag = distro.replace("-base", "").replace("rhel", "el")
+    found = [
+        Stub("bash", "5.1.8-9." + tag, provides=("/bin/sh",)),
+        Stub("dkms", "3.2.1-1." + tag, architecture="noarch"),
+        Stub("python3-dnf-plugin-versionlock", "4.3.0-20." + tag, architecture="noarch"),
+    ]
+    for release in KERNELS[distro]:
+        found += [
+            Stub("kernel-core", release, provides=("kernel = " + release,)),
+            Stub("kernel-devel", release, scripts=(("post", linked_headers(release)),)),
+            Stub("kernel-devel-matched", release, ("kernel-devel = " + release,)),
+            Stub("kernel-headers", release),
+        ]
+    return found
+
+
+def linked_headers(release: str) -> str:
+    """A script that gives the kernel its build folder, where the kernel itself is installed."""
+    text = """
+        modules=/lib/modules/{release}.x86_64
+        if [ -d $modules ]; then
+            ln -sfn $(ls -d /usr/src/linux-headers-*-cloud-amd64 | tail -n 1) $modules/build
+        fi
+    """
+    return said(text).format(release=release)

@@ -1,0 +1,194 @@
+"""What the nvidia_* scenarios leave on a node, by dpkg, rpm, modinfo and apt's own words.
+
+None of torchnode's code. What a node should have stands in EXPECTED, beside its scenario's wishes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+import pytest
+from testinfra.host import Host
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A node's wish come true: names and the one version that all of the driver has."""
+
+    version: str  # exact, or the beginning of what the distribution has at the time
+    packages: Tuple[str, ...]
+    module_licence: str = "Dual MIT/GPL"
+    kernels: int = 1
+    fabric: str = ""
+    dnf_stream: str = ""
+
+
+EXPECTED = {
+    "ubuntu2404": Expected(
+        "580.95.05", ("libnvidia-compute-580", "nvidia-persistenced", "nvidia-dkms-580-open")
+    ),
+    "debian12": Expected(
+        "580.126.20",
+        ("nvidia-driver-cuda", "nvidia-kernel-open-dkms", "firmware-nvidia-gsp"),
+        fabric="nvidia-fabricmanager",
+    ),
+    "rocky9": Expected(
+        "580.95.05",
+        ("nvidia-driver-cuda", "kmod-nvidia-open-dkms"),
+        fabric="nvidia-fabricmanager",
+        dnf_stream="580-open",
+    ),
+    "rocky10": Expected("580.126.20", ("nvidia-driver-cuda", "kmod-nvidia-open-dkms")),
+    "debian12-real": Expected(
+        "535.", ("libcuda1", "nvidia-smi", "nvidia-open-kernel-dkms"), kernels=2
+    ),
+    "debian13-real": Expected("550.", ("libcuda1", "nvidia-smi", "nvidia-open-kernel-dkms")),
+}
+#: Packages of the driver: all of them have its version, whatever brought them.
+DRIVER = re.compile(
+    r"^(libnvidia-(compute|ml|cfg|decode|encode|gpucomp|ptxjit)|libcuda1|nvidia-(driver|dkms|kernel|"
+    r"utils|compute-utils|smi|modprobe|persistenced|kmod-common|firmware|open)|kmod-nvidia|"
+    r"firmware-nvidia)"
+)
+
+
+@pytest.fixture
+def expected(host: Host) -> Expected:
+    name = host.backend.get_hostname()
+    return EXPECTED[name]
+
+
+@pytest.fixture
+def installed(host: Host) -> dict[str, str]:
+    """Every installed package with its upstream version: no epoch, no revision."""
+    if host.exists("rpm") and host.file("/etc/yum.repos.d").is_directory:
+        out = host.check_output("rpm -qa --queryformat '%{NAME} %{VERSION}\n'")
+        return dict(line.split() for line in out.splitlines() if line.strip())
+    out = host.check_output(
+        "dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\n' | grep ' installed$'"
+    )
+    rows = (line.split()[:2] for line in out.splitlines())
+    return {name: re.sub(r"^\d+:", "", version).rsplit("-", 1)[0] for name, version in rows}
+
+
+def of_dnf(expected: Expected, host: Host) -> bool:
+    return bool(host.file("/etc/yum.repos.d").is_directory and host.exists("dnf"))
+
+
+def kernels(host: Host) -> list[str]:
+    return sorted(host.check_output("ls /lib/modules").split())
+
+
+def test_the_wished_packages_are_there_at_the_version(
+    expected: Expected, installed: dict[str, str]
+) -> None:
+    for name in expected.packages:
+        assert installed.get(name, "absent").startswith(expected.version), name
+
+
+def test_the_whole_driver_is_of_one_version(expected: Expected, installed: dict[str, str]) -> None:
+    versions = {name: version for name, version in installed.items() if DRIVER.match(name)}
+    assert len(versions) > len(expected.packages)
+    # nvidia-modprobe and persistenced of a distribution are sources of their own.
+    own = {n: v for n, v in versions.items() if not n.endswith(("modprobe", "persistenced"))}
+    assert len(set(own.values())) == 1, own
+
+
+def test_the_other_flavour_is_not_there(expected: Expected, installed: dict[str, str]) -> None:
+    other = {
+        "nvidia-dkms-580",
+        "nvidia-kernel-dkms",
+        "kmod-nvidia-latest-dkms",
+    }
+    assert not other & set(installed)
+
+
+def test_every_kernel_has_the_module_and_its_headers(expected: Expected, host: Host) -> None:
+    found = kernels(host)
+    assert len(found) == expected.kernels
+    for release in found:
+        name = "nvidia-current" if "real" in host.backend.get_hostname() else "nvidia"
+        version = host.check_output("modinfo -k %s -F version %s" % (release, name))
+        assert version.startswith(expected.version), release
+        licence = host.check_output("modinfo -k %s -F license %s" % (release, name))
+        assert licence == expected.module_licence
+        assert host.file("/lib/modules/%s/build/Makefile" % release).exists
+
+
+def test_nouveau_is_kept_out_of_the_system_and_the_initramfs(host: Host) -> None:
+    files = host.check_output("cat /etc/modprobe.d/*.conf /usr/lib/modprobe.d/*.conf")
+    assert re.search(r"^\s*blacklist\s+nouveau$", files, re.M)
+    assert re.search(r"^\s*blacklist\s+nova_core$", files, re.M)
+    for release in kernels(host):
+        image = _initramfs(host, release)
+        tool = "lsinitramfs" if host.exists("lsinitramfs") else "lsinitrd"
+        listed = host.check_output("%s %s" % (tool, image))
+        assert "nouveau.ko" not in listed, release
+        newest = host.check_output("ls -t %s /etc/modprobe.d/*.conf | head -n 1" % image)
+        assert newest == image, "the initramfs is older than what it should hold"
+
+
+def _initramfs(host: Host, release: str) -> str:
+    for path in ("/boot/initrd.img-" + release, "/boot/initramfs-%s.img" % release):
+        if host.file(path).exists:
+            return path
+    raise AssertionError("kernel %s has no initramfs" % release)
+
+
+def test_an_upgrade_of_the_system_moves_nothing_of_the_driver(
+    expected: Expected, host: Host
+) -> None:
+    """The repository has a newer driver by now, which the node must not want."""
+    if of_dnf(expected, host):
+        out = host.run("dnf -q --assumeno upgrade").stdout
+    else:
+        out = host.check_output("apt-get -s -o Debug::NoLocking=1 dist-upgrade")
+        out = "\n".join(line for line in out.splitlines() if line.startswith(("Inst", "Remv")))
+    moved = [word for word in out.split() if DRIVER.match(word)]
+    assert moved == []
+
+
+def test_the_closure_is_held(expected: Expected, host: Host, installed: dict[str, str]) -> None:
+    if of_dnf(expected, host):
+        held = host.check_output("cat /etc/dnf/plugins/versionlock.list")
+        names = [name for name in expected.packages if name not in held]
+    else:
+        held_names = set(host.check_output("apt-mark showhold").split())
+        names = [name for name in expected.packages if name not in held_names]
+    assert names == []
+
+
+def test_fabric_manager_is_where_an_nvswitch_is(
+    expected: Expected, host: Host, installed: dict[str, str]
+) -> None:
+    found = {name: v for name, v in installed.items() if "fabric" in name}
+    if not expected.fabric:
+        assert found == {} or host.backend.get_hostname() == "rocky10"
+        return
+    assert found.get(expected.fabric) == expected.version
+
+
+def test_no_unit_has_failed_for_want_of_hardware(host: Host) -> None:
+    failed = host.check_output("systemctl list-units --failed --plain --no-legend")
+    assert "nvidia" not in failed
+
+
+def test_the_source_is_signed_by_its_own_key(host: Host) -> None:
+    found: Optional[str] = None
+    for pattern in ("/etc/apt/sources.list.d/torchnode-*", "/etc/yum.repos.d/torchnode-*"):
+        found = found or host.run("cat %s" % pattern).stdout
+    if "real" in host.backend.get_hostname():
+        pytest.skip("the distribution's own sources")
+    assert found
+    assert re.search(r"Signed-By: /etc/apt/keyrings/|gpgcheck ?= ?1", found)
+    assert "trusted=yes" not in found
+
+
+def test_the_stream_is_the_one_of_branch_and_flavour(expected: Expected, host: Host) -> None:
+    if not expected.dnf_stream:
+        pytest.skip("no module streams on this system")
+    state = host.check_output("cat /etc/dnf/modules.d/nvidia-driver.module")
+    assert "stream=%s" % expected.dnf_stream in state
+    assert "state=enabled" in state

@@ -1,0 +1,238 @@
+"""The system's side of the plan: what differs from the wish, in words, and what must hold first."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import Any
+
+import pytest
+from helpers import H200, LOCKS, driver, machine, policy
+
+from ansible.module_utils.torchnode.host_plan import BOOT_NEEDED_BYTES, host_preflight, host_steps
+from ansible.module_utils.torchnode.model import Facts, Process, Stack, Step
+from ansible.module_utils.torchnode.outcome import Result
+from ansible.module_utils.torchnode.package_model import (
+    HostPlan,
+    HostSoftware,
+    Kernel,
+    Package,
+    PackageWish,
+)
+from ansible.module_utils.torchnode.package_versions import fits, problems, upstream
+from ansible.module_utils.torchnode.reboot_gate import gate, reason
+from ansible.module_utils.torchnode.stack import resolve
+
+R580 = "580.95.05"
+RUNNING = machine().system.kernel
+WISH = PackageWish(
+    "nvidia_driver", ("nvidia-open", "linux-headers"), "580", ("nvidia-*", "libcuda1"),
+    ("nvidia-dkms", "cuda-drivers"),
+)  # fmt: skip
+PIN = ("/etc/apt/preferences.d/torchnode-nvidia", "Package: x\n")
+DIGEST = hashlib.sha256(PIN[1].encode()).hexdigest()
+PACKAGES = (
+    Package("nvidia-open", "580.95.05-1", held=True),
+    Package("libcuda1", "580.95.05-1", held=True),
+    Package("linux-headers", "6.1.0-50"),
+)
+SOFTWARE = HostSoftware(
+    manager="apt", origin="nvidia", packages=PACKAGES, files=((PIN[0], DIGEST),),
+    kernels=(Kernel(RUNNING, True, R580, "open"),), boot_free_bytes=10**9, var_free_bytes=10**11,
+)  # fmt: skip
+
+
+def node(software: HostSoftware = SOFTWARE, loaded: Any = R580, **changes: Any) -> Facts:
+    """A node with a GPU whose driver is as wished, but for the changes."""
+    held = driver(loaded, on_disk=R580, userspace=R580)
+    return machine(H200, drivers=(held,), host=software, **changes)
+
+
+def wishing(facts: Facts, *wishes: PackageWish, version: str = "") -> Stack:
+    """The stack of such a node, with these wishes for the system's packages."""
+    stack = resolve(machine(H200, loaded=R580), policy(), LOCKS)
+    assert stack.driver
+    choice = dataclasses.replace(stack.driver, version=version, branch="580")
+    return dataclasses.replace(
+        stack, driver=choice, host=HostPlan("nvidia", (), wishes or (WISH,), (PIN,))
+    )
+
+
+def the_step(facts: Facts, stack: Stack) -> Step:
+    (step,) = host_steps(facts, stack)
+    return step
+
+
+def test_a_node_as_wished_needs_no_step() -> None:
+    facts = node()
+    assert host_steps(facts, wishing(facts)) == []
+    assert host_preflight(facts, wishing(facts), ()) == []
+
+
+def without(name: str) -> tuple[Package, ...]:
+    return tuple(package for package in PACKAGES if package.name != name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "why"),
+    [
+        ({"packages": without("nvidia-open")}, "change", "nvidia-open is not installed"),
+        ({"packages": without("linux-headers")}, "change", "linux-headers is not installed"),
+        (
+            {"packages": (Package("nvidia-open", "570.1-1", held=True), *PACKAGES[1:])},
+            "change", "nvidia-open is 570.1",
+        ),
+        (
+            {"packages": (Package("nvidia-open", "580.1-1", held=True), *PACKAGES[1:])},
+            "change", "2 versions: 580.1, 580.95.05",
+        ),
+        ({"packages": (*PACKAGES, Package("nvidia-dkms", "580.95.05-1", held=True))}, "change",
+         "nvidia-dkms cannot stay"),
+        ({"packages": (dataclasses.replace(PACKAGES[0], held=False), *PACKAGES[1:])}, "mend",
+         "nvidia-open is not held"),
+        ({"files": ()}, "mend", "torchnode-nvidia is missing"),
+        ({"files": ((PIN[0], "0" * 64),)}, "mend", "torchnode-nvidia was altered"),
+        ({"kernels": (*SOFTWARE.kernels, Kernel("6.2"))}, "mend", "kernel 6.2 has no module"),
+        ({"kernels": (Kernel("6.2", True, "570.1"),)}, "mend", "kernel 6.2 has module 570.1"),
+        (
+            {"kernels": (Kernel(RUNNING, True, R580, "open", initramfs_stale=True),)},
+            "mend", "older than its settings",
+        ),
+        ({"interrupted": True}, "mend", "dpkg was interrupted"),
+    ],
+)  # fmt: skip
+def test_what_differs_is_a_step_that_says_so(
+    changes: dict[str, Any], action: str, why: str
+) -> None:
+    facts = node(dataclasses.replace(SOFTWARE, **changes))
+    step = the_step(facts, wishing(facts))
+    assert (step.component, step.action) == ("nvidia_driver", action)
+    assert why in step.why
+    assert step.disruptive
+    assert not step.operator
+
+
+def test_an_exact_version_that_is_not_loaded_is_a_change() -> None:
+    wish = dataclasses.replace(WISH, version="580.82.07")
+    facts = node()
+    step = the_step(facts, wishing(facts, wish, version="580.82.07"))
+    assert step.action == "change"
+    assert "asks for version 580.82.07" in step.why
+    assert step.after.startswith("version 580.82.07")
+    assert step.reboot
+
+
+def test_a_newer_release_of_the_branch_moves_nothing() -> None:
+    """What the sources offer is not even asked: the branch fits."""
+    assert problems(WISH, PACKAGES) == []
+
+
+def test_a_bare_machine_is_an_install_and_other_components_follow() -> None:
+    facts = machine(H200, host=HostSoftware("apt", var_free_bytes=10**11, boot_free_bytes=10**9))
+    fabric = PackageWish("nvidia_fabric", ("nvidia-fabricmanager",), R580, ("nvidia-fabric*",))
+    toolkits = [PackageWish("cuda_toolkit", ("cuda-toolkit-%s" % v,)) for v in ("12-8", "13-0")]
+    stack = wishing(facts, WISH, fabric, *toolkits)
+    steps = host_steps(facts, stack)
+    assert [step.component for step in steps] == ["nvidia_driver", "nvidia_fabric", "cuda_toolkit"]
+    assert [step.action for step in steps] == ["install"] * 3
+    assert "cuda-toolkit-12-8, cuda-toolkit-13-0" in steps[2].after
+    results = {o.id: o.result for o in host_preflight(facts, stack, steps)}
+    assert set(results.values()) == {Result.PASS}
+    assert set(results) == {"preflight.root", "preflight.disk_packages", "preflight.disk_boot"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "identity", "result"),
+    [
+        ({"boot_free_bytes": BOOT_NEEDED_BYTES - 1}, "preflight.disk_boot", Result.FAIL),
+        ({"var_free_bytes": 10**8}, "preflight.disk_packages", Result.FAIL),
+        ({"var_free_bytes": None}, "preflight.disk_packages", Result.INCOMPLETE),
+    ],
+)
+def test_a_full_disk_is_seen_before(changes: dict[str, Any], identity: str, result: Result) -> None:
+    facts = node(dataclasses.replace(SOFTWARE, packages=(), **changes))
+    stack = wishing(facts)
+    outcomes = {o.id: o for o in host_preflight(facts, stack, host_steps(facts, stack))}
+    assert outcomes[identity].result is result
+    assert outcomes[identity].remedy
+
+
+def test_only_root_installs_packages() -> None:
+    facts = node(dataclasses.replace(SOFTWARE, packages=()))
+    facts = dataclasses.replace(facts, user=dataclasses.replace(facts.user, uid=1000))
+    stack = wishing(facts)
+    root = host_preflight(facts, stack, host_steps(facts, stack))[0]
+    assert (root.id, root.result) == ("preflight.root", Result.FAIL)
+    assert "become" in root.remedy
+
+
+@pytest.mark.parametrize(
+    ("version", "wished", "fit"),
+    [
+        ("3:580.95.05-1.el9", "580", True),
+        ("580.95.05-0ubuntu1", "580.95.05", True),
+        ("535.261.03-1~deb12u1", "535", True),
+        ("580.95.05-1", "58", False),
+        ("580.95.05-1", "580.95", False),
+        ("580.95.05-1", "", True),
+        ("12.8.1-1", "12.8.1", True),
+    ],
+)
+def test_versions_are_the_vendors_own(version: str, wished: str, fit: bool) -> None:
+    assert fits(version, wished) is fit
+    assert ":" not in upstream(version)
+
+
+# ---- reboot ------------------------------------------------------------------------------------
+
+
+def test_a_loaded_module_of_the_version_on_disk_needs_no_boot() -> None:
+    facts = node()
+    assert reason(facts, wishing(facts)) == ""
+    assert gate(facts, wishing(facts), "never", False) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        (node(loaded="570.1"), "570.1 is loaded, and 580.95.05 is on disk"),
+        (node(loaded=None), "on disk and not loaded"),
+        (
+            node(dataclasses.replace(SOFTWARE, kernels=(Kernel("6.9", True, R580),)), loaded=None),
+            "%s runs without a module, and 6.9 has one" % RUNNING,
+        ),
+        (
+            node(system=dataclasses.replace(machine().system, blocking_modules=("nouveau",))),
+            "nouveau is loaded",
+        ),
+    ],
+)
+def test_a_boot_is_needed_where_the_kernel_differs(facts: Facts, why: str) -> None:
+    stack = wishing(facts)
+    assert why in reason(facts, stack)
+    (refused,) = gate(facts, stack, "never", False)
+    assert refused.result is Result.FAIL
+    assert "reboot is required" in refused.cause
+    (granted,) = gate(facts, stack, "when_needed", False)
+    assert granted.result is Result.PASS
+
+
+def test_a_node_in_use_is_not_booted() -> None:
+    busy = (Process(77, "ann", "python train.py", ("/dev/nvidia0",)),)
+    facts = node(loaded="570.1", processes=busy)
+    (refused,) = gate(facts, wishing(facts), "when_needed", False)
+    assert refused.result is Result.FAIL
+    assert "pid 77 (ann: python train.py)" in refused.observed
+    assert gate(facts, wishing(facts), "when_needed", True)[0].result is Result.PASS
+
+
+@pytest.mark.parametrize("system", [{"container": "podman"}, {"wsl2": True}])
+def test_the_hosts_kernel_is_not_this_nodes_to_boot(system: dict[str, Any]) -> None:
+    facts = node(loaded=None)
+    facts = dataclasses.replace(facts, system=dataclasses.replace(facts.system, **system))
+    assert reason(facts, wishing(facts)) == ""
+
+
+def test_no_module_for_any_kernel_is_no_reason_to_boot() -> None:
+    facts = node(dataclasses.replace(SOFTWARE, kernels=(Kernel(RUNNING),)), loaded=None)
+    assert reason(facts, wishing(facts)) == ""

@@ -1,0 +1,70 @@
+#!/bin/sh
+# Runs inside the new image (chroot) and leaves a node in the middle of its life:
+#
+# - two kernels; the boot menu still names the older one, whose headers the archive has dropped;
+# - Debian's own NVIDIA packages, their open module built for the newer kernel;
+# - an initramfs of each kernel from before the driver: nouveau is in it, and nothing stops it.
+#
+# DKMS builds here, at the machine's own speed: under emulation it would take half an hour.
+set -eu
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+
+# The newer kernel is the point release's. The older one comes from the security archive, which the
+# node does not have afterwards: so nobody offers its headers any more, as with every kernel that
+# an archive has replaced. (Debian 12's open module, 535.261.03, does not compile for the security
+# archive's kernels of autumn 2026: 6.1.0-56 has another pci_resize_resource().)
+kernels() {
+    apt-cache search --names-only '^linux-image-[0-9.]+-[0-9]+-amd64$' |
+        sed 's/^linux-image-\([^ ]*\) .*/\1/' | sort -V
+}
+newer=$(kernels | tail -n 1)
+cp /etc/apt/sources.list /root/sources.list
+echo "deb $SECURITY_MIRROR bookworm-security main" >>/etc/apt/sources.list
+apt-get update -q
+older=$(kernels | sed "/^$newer\$/,\$d" | tail -n 1)
+[ -n "$older" ] || { echo "no kernel older than $newer is to be had" >&2; exit 1; }
+apt-get install -qy --no-install-recommends "linux-image-$older" "linux-image-$newer/bookworm"
+cp /root/sources.list /etc/apt/sources.list
+
+# What an update of the initramfs would do while the driver is installed does not happen, as
+# after a power cut.
+dpkg-divert --quiet --local --rename --add /usr/sbin/update-initramfs
+ln -s /bin/true /usr/sbin/update-initramfs
+sed -i 's/ main$/ main contrib non-free non-free-firmware/' /etc/apt/sources.list
+apt-get update -q
+# shellcheck disable=SC2086 # a list of names
+apt-get install -qy --no-install-recommends dkms "linux-headers-$newer" linux-headers-amd64 $DRIVER_PACKAGES
+mv /root/sources.list /etc/apt/sources.list
+apt-get update -q
+apt-get clean
+rm /usr/sbin/update-initramfs
+dpkg-divert --quiet --local --rename --remove /usr/sbin/update-initramfs
+
+dkms status
+[ -n "$(find "/lib/modules/$newer/updates" -name 'nvidia*.ko*')" ] || dkms autoinstall -k "$newer"
+[ -z "$(find "/lib/modules/$older" -name 'nvidia.ko*' -o -name 'nvidia-current.ko*')" ]
+
+# The menu as it was before the newer kernel came; `update-grub` in the running node renews it.
+mkdir -p /boot/grub
+cp -r /usr/lib/grub/i386-pc /boot/grub/
+cat >/boot/grub/grub.cfg <<MENU
+serial --unit=0 --speed=115200
+linux /boot/vmlinuz-$older root=LABEL=torchnode-vm ro console=ttyS0 net.ifnames=0
+initrd /boot/initrd.img-$older
+boot
+MENU
+# The boot loader lies on a disk of its own: installing it beside a file system needs a loop device.
+printf 'search --no-floppy --label torchnode-vm --set root\nconfigfile /boot/grub/grub.cfg\n' >/tmp/first.cfg
+grub-mkimage -O i386-pc -p /boot/grub -c /tmp/first.cfg -o /tmp/core.img \
+    biosdisk ext2 search search_label configfile normal linux serial terminal
+cat /usr/lib/grub/i386-pc/boot.img /tmp/core.img >/root/grub.img
+truncate -s 1M /root/grub.img # whole sectors, or the firmware cannot read the last one
+
+systemctl enable ssh.service systemd-networkd.service stand-in-gpu.service
+systemctl disable apt-daily.timer apt-daily-upgrade.timer
+ssh-keygen -A
+chmod 0700 /root/.ssh
+chmod 0600 /root/.ssh/authorized_keys
+echo node >/etc/hostname
+echo nameserver 10.0.2.3 >/etc/resolv.conf
+echo 'LABEL=torchnode-vm / ext4 defaults 0 1' >/etc/fstab
