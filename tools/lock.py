@@ -27,7 +27,7 @@ import ansible.module_utils
 ROOT = Path(__file__).resolve().parent.parent
 ansible.module_utils.__path__.append(str(ROOT / "module_utils"))
 
-from ansible.module_utils.torchnode import controller, locks, package_index  # noqa: E402
+from ansible.module_utils.torchnode import controller, locks, package_index, uv_failures  # noqa: E402
 from ansible.module_utils.torchnode.data.compatibility import (  # noqa: E402
     PREFERRED_TORCH,
     TORCH_BUILDS,
@@ -236,6 +236,8 @@ def write(
 ) -> None:
     """Resolve and write one lock. An empty plugin is no field, so that old locks stay fresh."""
     lock_for = {key: value for key, value in lock_for.items() if value}
+    if not output.is_dir():
+        raise SystemExit(f"--output: found no folder {output}; make it first, or name another")
     text = packages.read_text(encoding="utf-8")
     requirements = controller.requirements_of(lock_for)
     path = output / locks.file_name(lock_for)
@@ -244,20 +246,37 @@ def write(
         raise SystemExit(
             "uv is not installed: run `make lock` (it uses the development environment)"
         )
-    done = subprocess.run(
-        [uv, *COMPILE, *arguments, "-"],
-        input="\n".join([text, *requirements]),
-        text=True,
-        capture_output=True,
-        env=environment,
-        check=False,
-    )
+    asked = "\n".join([text, *requirements])
+    done = run([uv, *COMPILE, *arguments, "-"], asked, environment)
     if done.returncode != 0:
-        said = redacted(done.stderr.strip(), passwords(environment.values()))
-        raise SystemExit(f"{path.name}: uv could not resolve {', '.join(requirements)}:\n{said}")
+        said = done.stderr.strip()
+        if uv_failures.may_be_refused(said):  # uv tells of a refusal only when it asks one by one
+            again = {**environment, "UV_INDEX_STRATEGY": "first-index"}
+            hints = run([uv, *COMPILE, *arguments, "-"], asked, again).stderr
+            said = f"{said}\n{uv_failures.refusals(hints)}".strip()
+        raise SystemExit(not_locked(path.name, requirements, said, environment))
     digest = locks.inputs_digest(text, requirements, lock_for)
     path.write_text(locks.header(lock_for, digest) + done.stdout, encoding="utf-8")
     print(path)
+
+
+def run(
+    argv: list[str], asked: str, environment: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """uv's answer, in text."""
+    return subprocess.run(
+        argv, input=asked, text=True, capture_output=True, env=environment, check=False
+    )
+
+
+def not_locked(
+    name: str, requirements: tuple[str, ...], said: str, environment: dict[str, str]
+) -> str:
+    """What uv said, without passwords, then cause and next step in a lock maker's words."""
+    cause, remedy = uv_failures.explain(said, uv_failures.FOR_A_LOCK)
+    told = redacted(said, passwords(environment.values()))
+    wanted = ", ".join(requirements)
+    return f"{name}: uv could not resolve {wanted}:\n{told}\ncause: {cause}\nnext:  {remedy}"
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ branch that is the default there, and a wish for each component in the order of 
 
 from __future__ import annotations
 
+import re
 from typing import List, Optional, Sequence, Tuple
 
 from . import nvidia_packages
@@ -148,8 +149,11 @@ def _refuse_without_gpu(policy: Policy) -> None:
 def _driver_wish(facts: Facts, policy: Policy, driver: DriverChoice, whose: str) -> PackageWish:
     version = policy.driver_version or driver.branch
     wish = nvidia_packages.driver_wish(facts.system, whose, version, driver.flavour)
-    kernels = [kernel.release for kernel in facts.host.kernels] if facts.host else []
-    headers = nvidia_packages.header_packages(facts.system, kernels)
+    kernels = facts.host.kernels if facts.host else ()
+    names = nvidia_packages.header_packages(facts.system, [k.release for k in kernels])
+    # The headers of an old kernel may be installed and no longer be to be had.
+    there = [re.sub(r"\.(x86_64|aarch64)$", "", k.release) for k in kernels if k.headers]
+    headers = [name for name in names if not any(release in name for release in there)]
     return PackageWish(
         wish.component, (*wish.packages, *headers), wish.version, wish.family, wish.absent,
         wish.stream,

@@ -58,7 +58,7 @@ def add(node: Node, prefix: str, created: Iterable[Tuple[str, str]]) -> None:
     if new:
         entries.update(new)
         content = {"created": [{"path": p, "kind": k} for p, k in entries.items()]}
-        write_json(path_of(prefix), content)
+        write_json(node.path(path_of(prefix)), content)
 
 
 def make_folder(node: Node, path: str) -> List[Tuple[str, str]]:

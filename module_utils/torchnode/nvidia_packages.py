@@ -134,7 +134,7 @@ def container_wish(system: System) -> Tuple[SourceWish, PackageWish]:
         row.family, "torchnode-nvidia-container-toolkit",
         "%s/%s/%s/" % (tables.CONTAINER_REPOSITORY, row.family, arch),
         "/" if row.family == "deb" else "", (), key, fingerprint,
-        "index" if row.family == "rpm" else "",  # its own .repo: repo_gpgcheck=1, gpgcheck=0
+        "" if row.family == "deb" else "index",
     )  # fmt: skip
     names = tables.CONTAINER_PACKAGES
     return source, PackageWish("nvidia_container_toolkit", names, "", names)

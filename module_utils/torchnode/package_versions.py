@@ -38,7 +38,8 @@ def problems(wish: PackageWish, installed: Iterable[Package], hold: bool = True)
     # Kernel headers of rpm are wished as name-version-release: several stand side by side.
     there = {*have, *("%s-%s" % (p.name, p.version.partition(":")[2] or p.version) for p in all_)}
     missing = [name for name in wish.packages if name not in there]
-    found = ["%s is not installed" % ", ".join(missing)] if missing else []
+    are = "is" if len(missing) == 1 else "are"
+    found = ["%s %s not installed" % (", ".join(missing), are)] if missing else []
     family = [package for package in have.values() if of_family(package.name, wish)]
     other = [p for p in family if not fits(p.version, wish.version)]
     found += ["%s is %s" % (p.name, upstream(p.version)) for p in other[:1]]

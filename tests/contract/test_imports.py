@@ -38,6 +38,9 @@ PURE = {
     "device_fit",
     "plan", "host_choice", "host_plan", "nvidia_packages", "nvidia_fabric", "package_versions", "reboot_gate",
     "policy", "locks", "records", "start", "task_failures", "supplied_wheel", "uv_failures",
+    *("system_packages." + name for name in (
+        "apt_text", "base", "dnf_text", "failures", "openpgp", "selection", "source_text",
+    )),
     "redaction", "report_junit", "report_plan", "report_prometheus", "report_table", "retention",
     "progress_lines", "uv_progress",
     "requirements", *(name for name in MODULES if name.startswith("requirements.")),

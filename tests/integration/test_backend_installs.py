@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from helpers import ROOT, find_uv, machine, policy
+from index_server import serving
 from wheels import make_simple_index, make_torch, make_wheel
 
 from ansible.module_utils.torchnode import controller, stack_apply, supplied_wheel, venv
@@ -60,8 +61,8 @@ class Site:
 
     def lock(self, tag: str, *more: str) -> None:
         argv = [sys.executable, str(ROOT / "tools/lock.py"), "one", "--torch", "2.13.0"]
-        argv += ["--tag", tag, "--python", MINOR, "--index", self.index, *more]
-        argv += ["--packages", str(self.locks / "packages.in"), "--output", str(self.locks)]
+        argv += ["--tag", tag, "--python", MINOR, "--index", self.index]
+        argv += ["--packages", str(self.locks / "packages.in"), "--output", str(self.locks), *more]
         done = subprocess.run(argv, env=self.environ, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
@@ -130,6 +131,26 @@ def test_a_plugin_that_no_row_knows_is_not_locked(site: Site) -> None:
     with pytest.raises(AssertionError, match="no plugin for it is known with torch 2"):
         site.lock("rocm7.2", "--backend", "npu")
     assert not list(site.locks.glob("*.txt"))
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+def test_a_lock_that_cannot_be_made_says_why_and_what_next(site: Site, status: int) -> None:
+    """In the words of who makes it: uv alone says the same of 401, 403 and 404."""
+    with serving(site.folder, status=status) as index:
+        site.index = site.environ["UV_DEFAULT_INDEX"] = index.url("planted", "s3cr3t-planted")
+        with pytest.raises(AssertionError) as caught:
+            site.lock("rocm7.2")
+    said = str(caught.value)
+    cause = {401: "wants a user", 403: "forbids this machine", 404: "no build that is asked for"}
+    assert "cause: " in said
+    assert cause.get(status, "failed by itself") in said
+    assert "next: " in said
+    assert "s3cr3t-planted" not in said
+
+
+def test_a_folder_for_locks_that_is_not_there_is_named(site: Site) -> None:
+    with pytest.raises(AssertionError, match="--output: found no folder /nowhere"):
+        site.lock("rocm7.2", "--output", "/nowhere")
 
 
 def test_a_supplied_wheel_is_installed_by_its_hash(site: Site) -> None:

@@ -11,6 +11,8 @@ Facts and where they were read (2026-11-23):
 - Ubuntu's package names and '-0ubuntu1': https://developer.download.nvidia.com/compute/cuda/repos/
   ubuntu2204/x86_64/ libnvidia-compute-580_580.65.06-0ubuntu1_amd64.deb and 20 beside it; from
   580.159.03 on '-1ubuntu1': the same folder, libnvidia-compute-580_580.159.03-1ubuntu1_amd64.deb.
+- No nvidia-utils on 24.04, where libnvidia-compute has nvidia-smi: the packages of two installed
+  machines in public notes (module_utils/torchnode/data/sources.py, NOBLE_LIST).
 - Compute only: libnvidia-compute and nvidia-dkms-open (Ubuntu), nvidia-driver-cuda and
   nvidia-kernel-open-dkms (Debian): https://docs.nvidia.com/datacenter/tesla/
   driver-installation-guide/.
@@ -52,10 +54,11 @@ DRIVERS = (
 
 def catalogue(distro: str, drivers: Sequence[str]) -> List[Stub]:
     """Every stub of a repository, such as 'ubuntu2404' or 'debian12'."""
-    driver = ubuntu_driver if distro.startswith("ubuntu") else debian_driver
+    ubuntu = distro.startswith("ubuntu")
     found: List[Stub] = []
     for version in drivers:
-        found += [*driver(version), *beside_driver(version, distro), pinning(version, version)]
+        found += ubuntu_driver(version, distro) if ubuntu else debian_driver(version)
+        found += [*beside_driver(version), pinning(version, version)]
     for branch in sorted({version.split(".")[0] for version in drivers}):
         newest = [version for version in drivers if version.split(".")[0] == branch][-1]
         found.append(pinning(branch, newest))
@@ -78,21 +81,22 @@ def ubuntu_version(version: str) -> str:
     return version + ("-1ubuntu1" if late else "-0ubuntu1")
 
 
-def ubuntu_driver(version: str) -> List[Stub]:
-    """A driver for Ubuntu; the names lost the branch at the end with 590."""
+def ubuntu_driver(version: str, distro: str) -> List[Stub]:
+    """A driver for Ubuntu; the names lost the branch at the end with 590.
+
+    On 22.04 nvidia-smi is in nvidia-utils, on 24.04 in libnvidia-compute.
+    """
     full = ubuntu_version(version)
     tail = "-%d" % number(version) if number(version) < 590 else ""
     same = " (= %s)" % full
     common, firmware = "nvidia-kernel-common" + tail, "nvidia-firmware" + tail
     compute = "libnvidia-compute" + tail
+    utils = distro == "ubuntu2204" and bool(tail)
+    compute_files = library("libcuda.so", version) + (() if utils else nvidia_smi())
     plain: List[Tuple[str, Tuple[str, ...], Files]] = [
         ("libnvidia-cfg1" + tail, (), ()),
         ("libnvidia-gpucomp" + tail, (), ()),
-        (
-            compute,
-            ("libnvidia-gpucomp" + tail + same,),
-            (*library("libcuda.so", version), *nvidia_smi()),
-        ),
+        (compute, ("libnvidia-gpucomp" + tail + same,), compute_files),
         ("libnvidia-decode" + tail, (compute + same,), ()),
         ("libnvidia-encode" + tail, ("libnvidia-decode" + tail + same,), ()),
         (firmware, (), gsp(version)),
@@ -100,13 +104,18 @@ def ubuntu_driver(version: str) -> List[Stub]:
         ("nvidia-modprobe", (), ()),
         ("nvidia-persistenced", (), service("nvidia-persistenced", "nvidia-persistenced")),
     ]
+    if utils:
+        plain += [
+            ("nvidia-utils" + tail, (compute + same,), nvidia_smi()),
+            ("nvidia-compute-utils" + tail, (compute + same, "nvidia-persistenced"), ()),
+        ]
     found = [Stub(name, full, depends, files=files) for name, depends, files in plain]
     for flavour, licence in (("-open", OPEN), ("", PROPRIETARY)):
-        found += ubuntu_kernel(version, tail, flavour, licence)
+        found += ubuntu_kernel(version, tail, flavour, licence, utils)
     return found
 
 
-def ubuntu_kernel(version: str, tail: str, flavour: str, licence: str) -> List[Stub]:
+def ubuntu_kernel(version: str, tail: str, flavour: str, licence: str, utils: bool) -> List[Stub]:
     """The DKMS package of a flavour, its sources, the driver and its metapackages."""
     full = ubuntu_version(version)
     same, at_least = " (= %s)" % full, " (>= %s)" % full
@@ -211,7 +220,7 @@ def debian_driver(version: str) -> List[Stub]:
     return found
 
 
-def beside_driver(version: str, distro: str) -> List[Stub]:
+def beside_driver(version: str) -> List[Stub]:
     """Fabric Manager and its neighbours, with the branch at the end up to 575."""
     full = version + "-1"
     tail = "-%d" % number(version) if number(version) <= 575 else ""

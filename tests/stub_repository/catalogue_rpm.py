@@ -107,11 +107,12 @@ def fabric(version: str) -> List[Stub]:
     """Fabric Manager, which has no epoch, no tag of the system and no module stream."""
     full = version + "-1"
     name = "nvidia-fabric-manager" if number(version) <= 575 else "nvidia-fabricmanager"
+    tail = "-%d" % number(version) if number(version) <= 575 else ""
     return [
         Stub(name, full, files=service("nvidia-fabricmanager", "nv-fabricmanager")),
-        Stub("libnvidia-nscq", full),
-        Stub("libnvsdm", full),
-        Stub("nvidia-imex", full, files=service("nvidia-imex", "nvidia-imex")),
+        Stub("libnvidia-nscq" + tail, full),
+        Stub("libnvsdm" + tail, full),
+        Stub("nvidia-imex" + tail, full, files=service("nvidia-imex", "nvidia-imex")),
     ]
 
 

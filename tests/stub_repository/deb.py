@@ -39,7 +39,8 @@ def control_text(stub: Stub, architecture: str) -> str:
         "Package": stub.name,
         "Version": stub.version,
         "Architecture": architecture,
-        "Maintainer": "torchnode tests <tests@example.org>",
+        # By it a driver of NVIDIA is told from one of the distribution.
+        "Maintainer": "cudatools <cudatools@nvidia.com>",
         "Section": "multiverse/devel",
         "Priority": "optional",
         "Source": stub.source,

@@ -77,7 +77,7 @@ def spec_text(stub: Stub, arch: str) -> str:
     version, _, release = rest.rpartition("-")
     head: List[Tuple[str, str]] = [("Name", stub.name), ("Version", version), ("Release", release)]
     head += [("Epoch", epoch)] if epoch else []
-    head += [("Summary", "Stand-in for tests"), ("License", "MIT")]
+    head += [("Summary", "Stand-in for tests"), ("License", "MIT"), ("Vendor", "NVIDIA")]
     head += [("BuildArch", "noarch")] if stub.architecture == "noarch" else []
     if stub.stream:
         # A package of several streams names one of them.

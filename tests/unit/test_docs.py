@@ -10,6 +10,8 @@ import yaml
 from helpers import ROOT
 from report_samples import document, fleet, texts
 
+from ansible.module_utils.torchnode import journal
+
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 PAGES = sorted(
     [
@@ -173,3 +175,16 @@ def test_the_readers_see_what_is_wrong():
     assert missing_files("`library/nothing.py`") == ["library/nothing.py"]
     assert missing_playbooks("run playbooks/nothing.yml") == ["playbooks/nothing.yml"]
     assert unknown_targets("run `make nothing`") == {"nothing"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/reports.md", "docs/how-a-run-works.md"])
+def test_every_file_that_a_run_writes_is_named(page: str) -> None:
+    text = (ROOT / page).read_text()
+    assert [name for name in ("fleet.json", *journal.BESIDE) if f"`{name}`" not in text] == []
+
+
+def test_pictures_are_light_and_drawn_by_the_tool() -> None:
+    """Every clone carries each version of them; tools/fleet_picture.py refuses a heavier one."""
+    pictures = list((ROOT / "docs" / "images").iterdir())
+    assert [p.name for p in pictures] == ["fleet.png"]
+    assert [p.name for p in pictures if p.stat().st_size >= 200_000] == []

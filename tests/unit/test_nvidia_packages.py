@@ -106,7 +106,7 @@ def test_a_machine_without_packages_is_refused() -> None:
         names.source_wish(system("debian", "12", "riscv64"), "nvidia", "")
 
 
-@pytest.mark.parametrize("where", [EL9, EL10, AMAZON], ids=lambda s: s.os_name)
+@pytest.mark.parametrize("where", [ALL[4], EL9, EL10, AMAZON], ids=lambda s: s.os_name)
 def test_a_key_that_is_not_known_whole_is_refused(where: System) -> None:
     with pytest.raises(Conflict) as refused:
         names.source_wish(where, "nvidia", "")
@@ -483,7 +483,9 @@ def test_the_container_toolkit_has_its_own_repository_and_key() -> None:
     assert source.uri == tables.CONTAINER_REPOSITORY + "/deb/arm64/"
     assert source.fingerprint == VENDOR_KEYS["libnvidia-container"].fingerprint
     assert "nvidia-container-toolkit" in wish.packages
-    assert names.container_wish(EL9)[0].uri.endswith("/rpm/x86_64/")
+    rpm = names.container_wish(EL9)[0]
+    assert rpm.uri.endswith("/rpm/x86_64/")
+    assert (source.signs, rpm.signs) == ("", "index")
 
 
 def test_dcgm_follows_the_drivers_cuda_and_comes_from_nvidia_alone() -> None:

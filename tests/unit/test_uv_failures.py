@@ -19,7 +19,7 @@ from ansible.module_utils.torchnode.node import Node
 from ansible.module_utils.torchnode.package_index import Sources
 from ansible.module_utils.torchnode.stack_apply import Applied
 from ansible.module_utils.torchnode.stack_builder import Order
-from ansible.module_utils.torchnode.uv_failures import explain
+from ansible.module_utils.torchnode.uv_failures import FOR_A_LOCK, ON_A_NODE, explain
 
 UV = find_uv()
 needs_uv = pytest.mark.skipif(UV is None, reason="needs uv beside Python or on the PATH")
@@ -188,11 +188,11 @@ def test_a_page_of_links_that_wants_credentials(shop: Shop) -> None:
 
 SAID = {
     "failed to write: No space left on device (os error 28)": "The disk is full.",
-    "[Errno 13] Permission denied: '/opt/torchnode'": "cannot be written",
+    "[Errno 13] Permission denied: '/opt/torchnode'": "has to be: the prefix",
     "x has no wheels with a matching platform tag": "no file that the lock lists",
     "Hash-checking is enabled, but no hashes were provided or computed for: torch": "a build of",
     "Because six was not found in the cache, your requirements are unsatisfiable.\n"
-    "hint: Packages were unavailable because the network was disabled.": "installs offline",
+    "hint: Packages were unavailable because the network was disabled.": "work offline",
     "something new": "could not build",
 }
 
@@ -203,6 +203,15 @@ def test_what_else_uv_says(text: str) -> None:
     cause, remedy = explain(text)
     assert SAID[text] in cause
     assert remedy
+
+
+def test_a_lock_is_told_of_in_its_own_words() -> None:
+    """Where `make lock` asks the indexes there is no node and no variable of a run."""
+    assert set(FOR_A_LOCK) == set(ON_A_NODE)
+    for text in SAID:
+        assert not re.search(
+            "torchnode_(?!proxy stays)|node\\b", " ".join(explain(text, FOR_A_LOCK))
+        )
 
 
 def test_a_log_that_cannot_be_kept_hides_no_failure(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import IO, Optional
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / ".cache" / "vm"
 LABEL = "torchnode-vm"
-SIZE = "8G"  # sparse; about 3 GB of it are written
+SIZE = "40G"  # sparse; about 2 GB of it are written
 
 SUITE = "bookworm"
 PACKAGES = (

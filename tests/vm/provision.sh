@@ -1,11 +1,11 @@
 #!/bin/sh
 # Runs inside the new image (chroot) and leaves a node in the middle of its life:
 #
-# - two kernels; the boot menu still names the older one, whose headers the archive has dropped;
-# - Debian's own NVIDIA packages, their open module built for the newer kernel;
+# - two kernels; the boot menu still names the older one;
+# - Debian's own NVIDIA packages, their open module built for both kernels;
 # - an initramfs of each kernel from before the driver: nouveau is in it, and nothing stops it.
 #
-# DKMS builds here, at the machine's own speed: under emulation it would take half an hour.
+# DKMS builds here, at the machine's own speed: under emulation it would take an hour.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
@@ -24,6 +24,7 @@ apt-get update -q
 older=$(kernels | sed "/^$newer\$/,\$d" | tail -n 1)
 [ -n "$older" ] || { echo "no kernel older than $newer is to be had" >&2; exit 1; }
 apt-get install -qy --no-install-recommends "linux-image-$older" "linux-image-$newer/bookworm"
+apt-get install -qy --no-install-recommends "linux-headers-$older"
 cp /root/sources.list /etc/apt/sources.list
 
 # What an update of the initramfs would do while the driver is installed does not happen, as
@@ -40,9 +41,10 @@ apt-get clean
 rm /usr/sbin/update-initramfs
 dpkg-divert --quiet --local --rename --remove /usr/sbin/update-initramfs
 
+for release in "$older" "$newer"; do
+    [ -n "$(find "/lib/modules/$release/updates" -name 'nvidia*.ko*')" ] || dkms autoinstall -k "$release"
+done
 dkms status
-[ -n "$(find "/lib/modules/$newer/updates" -name 'nvidia*.ko*')" ] || dkms autoinstall -k "$newer"
-[ -z "$(find "/lib/modules/$older" -name 'nvidia.ko*' -o -name 'nvidia-current.ko*')" ]
 
 # The menu as it was before the newer kernel came; `update-grub` in the running node renews it.
 mkdir -p /boot/grub

@@ -283,12 +283,17 @@ def _debian(
 
 
 def _ubuntu(
-    version: str, nvidia: Tuple[DriverNames, ...], initramfs: str, kernel: str, toolkit: str
+    version: str,
+    key: str,
+    nvidia: Tuple[DriverNames, ...],
+    initramfs: str,
+    kernel: str,
+    toolkit: str,
 ) -> PackageSystem:
     return PackageSystem(
-        ("ubuntu",), version, "ubuntu" + version.replace(".", ""), "deb", "3bf863cc",
+        ("ubuntu",), version, "ubuntu" + version.replace(".", ""), "deb", key,
         "preferences", initramfs, (_NVIDIA_UBUNTU, *nvidia), _FABRIC_DEB, _DEB_HEADERS,
-        (sources.CUDA_REPOSITORY_KEYS, sources.UBUNTU_PACKAGES),
+        (sources.CUDA_REPOSITORY_KEYS, sources.UBUNTU_PACKAGES, sources.UBUNTU_DRACUT),
         flavours=_UBUNTU_FLAVOURS, hwe=(kernel, "-hwe-" + version), distribution=(_UBUNTU,),
         distribution_fabric=(_FABRIC_DEB[1],), components=("restricted", "multiverse"),
         branches=("580", "595"), toolkit=toolkit, release="o=Ubuntu",
@@ -306,9 +311,9 @@ def _el(version: str, key: str, pinning: str) -> PackageSystem:
 SYSTEMS: Tuple[PackageSystem, ...] = (
     _debian("12", "3bf863cc", "535", "11.8", "3.0.3"),
     _debian("13", "8793F200", "550", "12.4", "3.0.11"),
-    _ubuntu("22.04", (_NVIDIA_JAMMY,), "initramfs-tools", "5.15", "11.5"),
-    _ubuntu("24.04", (_NVIDIA_NOBLE,), "initramfs-tools", "6.8", "12.0"),
-    _ubuntu("26.04", (), "dracut", "7.0", "12.4"),
+    _ubuntu("22.04", "3bf863cc", (_NVIDIA_JAMMY,), "initramfs-tools", "5.15", "11.5"),
+    _ubuntu("24.04", "3bf863cc", (_NVIDIA_NOBLE,), "initramfs-tools", "6.8", "12.0"),
+    _ubuntu("26.04", "60DF8A40", (), "dracut", "7.0", "12.4"),
     _el("9", "D42D0685", "stream"),
     _el("10", "CDF6BA43", "versionlock"),
     PackageSystem(

@@ -353,6 +353,11 @@ UBUNTU_PACKAGES = Source(
     "from a release's first day. Fabric Manager and the toolkits on the same site: "
     "nvidia-cuda-toolkit 11.5.1 (jammy), 12.0.1 (noble), 12.4.1 (resolute).",
 )
+UBUNTU_DRACUT = Source(
+    "https://linuxiac.com/ubuntu-25-10-switches-to-dracut-as-default-initramfs-tool",
+    "2026-11-23",
+    "dracut makes the initramfs by default from 25.10 on; initramfs-tools does so before.",
+)
 CUDA_REPOSITORY_KEYS = Source(
     "https://github.com/NVIDIA/cuda-repo-management#gpg-keys",
     "2026-11-23",
@@ -387,7 +392,7 @@ CONTAINER_INSTALL = Source(
     "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html",
     "2026-11-23",
     "The repository's address for deb and rpm and the four packages, read in public scripts that "
-    "follow the page.",
+    "follow the page; its own .repo file has repo_gpgcheck=1 and gpgcheck=0.",
 )
 DCGM_PACKAGES = Source(
     "https://docs.nvidia.com/datacenter/dcgm/latest/user-guide/getting-started.html",
@@ -399,6 +404,12 @@ CUDNN_PACKAGES = Source(
     "2026-11-23",
     "Library, headers and linking files are three packages of exactly one version; names for deb "
     "read in public scripts (9.10.2.21-1).",
+)
+CUDA_RESOLUTE_KEY = Source(
+    "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2604/x86_64/60DF8A40.pub",
+    "2026-11-23",
+    "Fingerprint and user id 'Kitmaker (Ubuntu 26.04)', in which two public projects that read the "
+    "file agree; its text was not found.",
 )
 CONTAINER_KEY = Source(
     "https://github.com/NVIDIA/nvidia-docker/blob/9ca6dc5e93850c9ecae4ffb86550d7eda74f90d2/gpgkey",

@@ -40,6 +40,12 @@ VENDOR_KEYS: Mapping[str, VendorKey] = {
             (sources.CUDA_DEB_KEYS,),
         ),
         VendorKey(
+            "60DF8A40",
+            "14BAFBC7562AD710CA04E69905FBB6DA60DF8A40",
+            "",
+            (sources.CUDA_RESOLUTE_KEY,),
+        ),
+        VendorKey(
             "D42D0685",
             "610C7B14E068A878070DA4E99CD0A493D42D0685",
             "",

@@ -99,10 +99,11 @@ class Apt:
 
     def repair(self) -> None:
         """Configure what is unpacked, then complete what is missing of it."""
-        done = self._run(["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"])
-        second = self._run([*_APT, *self._lock(), "--fix-broken", "install"])
+        self._run(["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"])
+        argv = [*_APT, *self._lock(), *_allowed(), "--no-remove", "--fix-broken", "install"]
+        second = self._run(argv)
         if second.rc != 0:
-            raise PackageError(explain("dpkg --configure -a", second.rc, done.out + second.out))
+            raise PackageError(explain("apt-get --fix-broken install", second.rc, second.out))
 
     def refresh(self) -> None:
         """All lists. A source of the operator's that fails is no reason to stop, if ours answer."""

@@ -75,6 +75,23 @@ _RULES: Tuple[Tuple[str, str, str, str], ...] = (
         "its origin: sync it again, or name another in torchnode_nvidia_repository_url.",
     ),
     (
+        "forbidden",
+        r"40[137]\s+(?:Forbidden|Unauthorized|Proxy)|Status code: 40[137]",
+        "The repository's server, or the proxy before it, refuses this node.",
+        "Ask its owner for access; credentials belong into /etc/apt/auth.conf.d or the node's "
+        "environment, not into the inventory.",
+    ),
+    (
+        "not_found",
+        r"404\s+Not Found|Status code: 404|does not have a Release file|File not found"
+        r"|No such file or directory.*(?:repomd|Release|Packages)"
+        r"|(?:repomd|Release|Packages).*(?:No such file or directory|not found)"
+        r"|Couldn't open file|All mirrors were tried",
+        "The address answers, and this repository is not there.",
+        "Compare the address with what the mirror holds: <distro>/<architecture>/ must be below "
+        "torchnode_nvidia_repository_url (Arm servers are 'sbsa' there).",
+    ),
+    (
         "signature",
         r"NO_PUBKEY|BADSIG|EXPKEYSIG|REVKEYSIG|is not signed|couldn't be verified"
         r"|signatures? (?:was|were) invalid|GPG check FAILED|not correct for this package"
@@ -100,16 +117,6 @@ _RULES: Tuple[Tuple[str, str, str, str], ...] = (
         "Name the CA that signed it in torchnode_ca_bundle, or check the proxy's own CA.",
     ),
     (
-        "not_found",
-        r"404\s+Not Found|Status code: 404|does not have a Release file|File not found"
-        r"|No such file or directory.*(?:repomd|Release|Packages)"
-        r"|(?:repomd|Release|Packages).*(?:No such file or directory|not found)"
-        r"|Couldn't open file|All mirrors were tried",
-        "The address answers, and this repository is not there.",
-        "Compare the address with what the mirror holds: <distro>/<architecture>/ must be below "
-        "torchnode_nvidia_repository_url (Arm servers are 'sbsa' there).",
-    ),
-    (
         "unreachable",
         r"Could not resolve|Temporary failure resolving|Could not connect|Connection (?:refused"
         r"|timed out|failed)|Couldn't connect|Network is unreachable|Unable to connect"
@@ -118,6 +125,14 @@ _RULES: Tuple[Tuple[str, str, str, str], ...] = (
         "The repository's server does not answer this node.",
         "Try it from the node with curl. Set torchnode_proxy, or a mirror that the node reaches in "
         "torchnode_nvidia_repository_url.",
+    ),
+    (
+        "no_version",
+        r"has no installation candidate|Unable to locate package|^E: Version .* was not found"
+        r"|No match for argument|Unable to find a match",
+        "The sources that this node asks do not hold the package at this version.",
+        "Check that the repository belongs to this system and architecture, and ask for a version "
+        "that is there.",
     ),
     (
         "stream",
@@ -162,9 +177,9 @@ def lines_of(text: str) -> List[str]:
 def explain(program: str, rc: int, output: str) -> Problem:
     """The problem that a failed program's output speaks of, in the words of its own best line."""
     for kind, pattern, cause, remedy in _RULES:
-        found = next((line for line in lines_of(output) if re.search(pattern, line)), None)
-        if found is not None:
-            return Problem(kind, _cut(found), cause, remedy)
+        found = [line for line in lines_of(output) if re.search(pattern, line)]
+        if found:
+            return Problem(kind, _cut(_best(found, output)), cause, remedy)
     if rc == 127:
         return Problem(
             "no_program", "%s is not there" % program, "The program is not installed.",
@@ -175,6 +190,14 @@ def explain(program: str, rc: int, output: str) -> Problem:
         "%s failed in a way that is not known here." % program,
         "Run the command on the node and read all that it says: %s." % program,
     )  # fmt: skip
+
+
+def _best(found: Sequence[str], output: str) -> str:
+    """The first line that speaks of it, and the error that names the address, if another does."""
+    errors = [line[3:] for line in lines_of(output) if line.startswith("E: ")]
+    named = next((e for e in errors if "://" in e or " file:" in e), "")
+    first = found[0][3:] if found[0].startswith("E: ") else found[0]
+    return first if not named or named == first else "%s (%s)" % (first, named)
 
 
 def _last_words(output: str) -> str:

@@ -34,6 +34,14 @@ def add(root: str, order: Order, names: Sequence[str]) -> None:
     _write(Node(root), order.prefix, _path(order), {"brought": sorted({*known, *names})})
 
 
+def making(root: str, prefix: str, paths: Sequence[str]) -> None:
+    """Files that are about to be made, for the manifest that ``remove`` goes by."""
+    if prefix and paths:
+        node = Node(root)
+        made = manifest.make_folder(node, prefix)
+        manifest.add(node, prefix, [*made, *((path, "file") for path in paths)])
+
+
 def forget(root: str, order: Order) -> None:
     """The component is gone, and what it brought."""
     if order.prefix:

@@ -23,6 +23,10 @@ class PinFiles:
         """What the files that differ held; None for one that was not there."""
         return {path: self._before[path] for path in self.differing()}
 
+    def new(self) -> List[str]:
+        """Paths that are made anew: those are torchnode's own."""
+        return [p for p in self.differing() if self._before[p] is None]
+
     def shown(self, after: bool) -> str:
         """The files that differ, before or after, for ``--diff``."""
         texts = self._wanted if after else self._before

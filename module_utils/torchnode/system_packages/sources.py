@@ -55,7 +55,9 @@ class Sources:
         if order.wish.kind != "rpm":
             paths = [self._node.path(path) for path in LOCKS]
             lock_wait.wait(lambda: lock_wait.holder(paths), order.wait_seconds, lambda _: None)
-        notes.keep(self._node, order.prefix, order.wish.name, wanted.before())
+        if order.wish.kind == "components":
+            notes.keep(self._node, order.prefix, order.wish.name, wanted.before())
+        notes.making(self._node.root, order.prefix, wanted.new())
         wanted.write()
         try:
             if not order.absent:

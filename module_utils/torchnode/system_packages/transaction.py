@@ -8,7 +8,7 @@ from ..package_model import Package
 from ..package_versions import of_family, problems, upstream
 from . import notes, selection
 from .base import Change, Done, Manager, Order, Request
-from .failures import PackageError, not_as_wished
+from .failures import PackageError, not_as_wished, would_move_others
 from .pin_files import PinFiles
 
 
@@ -44,6 +44,7 @@ def _bring(manager: Manager, order: Order, root: str, check: bool) -> Done:
     if check or not done.changed:
         return done
     notes.add(root, order, [change.name for change in changes if not change.before])
+    notes.making(root, order.prefix, files.new())
     _do(manager, order, request, changes, files, installed)
     return done
 
@@ -73,7 +74,7 @@ def _tried(
     own = [change.name for change in changes if selection.mine(change.name, order.wish)]
     others = manager.foreign(changes, own)
     if others:
-        raise PackageError(selection.would_move_others(others))
+        raise PackageError(would_move_others(others))
     return changes
 
 
@@ -186,7 +187,7 @@ def _told(
 ) -> Done:
     before = [_line(c.name, c.before) for c in changes] + [_line(p.name, p.version) for p in loose]
     after = [_line(c.name, c.after) for c in changes]
-    after += [_line(p.name, p.version) + " (held)" for p in loose]
+    after += ["%s %s (held)\n" % (p.name, p.version) for p in loose]
     changed = bool(changes or loose or files.differing())
     return Done(
         changed,

@@ -88,6 +88,11 @@ def test_the_wished_packages_are_there_at_the_version(
         assert installed.get(name, "absent").startswith(expected.version), name
 
 
+def test_nvidia_smi_is_there(host: Host) -> None:
+    """No wish names the package that has it, which differs from system to system."""
+    assert host.exists("nvidia-smi")
+
+
 def test_the_whole_driver_is_of_one_version(expected: Expected, installed: dict[str, str]) -> None:
     versions = {name: version for name, version in installed.items() if DRIVER.match(name)}
     assert len(versions) > len(expected.packages)

@@ -1,0 +1,156 @@
+"""Whose packages a node gets, and which: one origin, the default branch there, wishes in order."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from helpers import B200, H200, LOCKS, V100, driver, machine, policy
+
+from ansible.module_utils.torchnode.host_choice import cuda_major, default_branch, origin
+from ansible.module_utils.torchnode.model import DriverChoice, Facts, Stack
+from ansible.module_utils.torchnode.package_model import HostSoftware, Kernel
+from ansible.module_utils.torchnode.policy import Conflict, HostPolicy, read_host
+from ansible.module_utils.torchnode.stack import resolve
+
+DEBIAN12 = dataclasses.replace(
+    machine().system, os_id="debian", os_version="12", os_name="Debian GNU/Linux 12",
+    kernel="6.1.0-50-amd64",
+)  # fmt: skip
+BARE = HostSoftware(
+    manager="apt", kernels=(Kernel("6.1.0-50-amd64", headers=True), Kernel("6.1.0-51-amd64"))
+)
+
+
+def node(*gpus: int, host: HostSoftware = BARE, system: Any = DEBIAN12, **changes: Any) -> Facts:
+    """A Debian 12 machine with GPUs and nothing of NVIDIA's, but for the changes."""
+    return machine(*(gpus or (H200,)), host=host, system=system, **changes)
+
+
+def wishes(**given: Any) -> Any:
+    """The policy with wishes about the host, and others by their own names."""
+    own = {field.name for field in dataclasses.fields(HostPolicy)}
+    host = HostPolicy(**{name: value for name, value in given.items() if name in own})
+    return policy(host=host, **{name: value for name, value in given.items() if name not in own})
+
+
+def resolved(facts: Facts, **given: Any) -> Stack:
+    return resolve(facts, wishes(**given), LOCKS)
+
+
+PRESENT = HostSoftware(manager="apt", origin="distribution", evidence="package libcuda1")
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (node(), "nvidia"),
+        (node(host=PRESENT, loaded="535.261.03"), "distribution"),
+        (node(host=dataclasses.replace(PRESENT, origin="runfile")), "preinstalled"),
+        (node(loaded="580.95.05"), "preinstalled"),
+        (node(system=dataclasses.replace(DEBIAN12, container="docker")), "preinstalled"),
+        (node(system=dataclasses.replace(DEBIAN12, wsl2=True)), "preinstalled"),
+        (node(system=dataclasses.replace(DEBIAN12, os_id="gentoo")), "preinstalled"),
+        (node(host=HostSoftware()), "preinstalled"),
+    ],
+)
+def test_the_origin_is_that_of_what_is_there(facts: Facts, expected: str) -> None:
+    assert origin(facts, policy())[0] == expected
+
+
+@pytest.mark.parametrize("found", ["distribution", "runfile", "unknown"])
+def test_two_origins_are_never_mixed(found: str) -> None:
+    facts = node(host=dataclasses.replace(PRESENT, origin=found))
+    with pytest.raises(Conflict) as caught:
+        origin(facts, wishes(nvidia_source="nvidia"))
+    assert "package libcuda1" in caught.value.found
+    assert found in caught.value.found
+    assert caught.value.remedy
+
+
+def test_a_bare_machine_gets_driver_headers_pins_and_source() -> None:
+    stack = resolved(node())
+    assert stack.driver
+    assert (stack.driver.branch, stack.driver.flavour, stack.driver.origin) == (
+        "580", "open", "nvidia",
+    )  # fmt: skip
+    assert stack.host
+    (wish,) = stack.host.wishes
+    assert wish.component == "nvidia_driver"
+    assert "linux-headers-6.1.0-51-amd64" in wish.packages
+    assert "linux-headers-6.1.0-50-amd64" not in wish.packages  # they are there
+    assert "linux-headers-amd64" in wish.packages  # brings those of later kernels
+    assert stack.host.sources[0].uri.endswith("/debian12/x86_64/")
+    assert len(stack.host.sources[0].fingerprint) == 40
+    paths = [path for path, _ in stack.host.files]
+    assert "/etc/apt/preferences.d/torchnode-nvidia" in paths
+    assert any("modprobe.d" in path for path in paths)
+    assert "driver origin" in [reason.choice for reason in stack.reasons]
+
+
+def test_the_distributions_own_branch_decides_the_wheel() -> None:
+    facts = node(H200)
+    assert default_branch(facts, wishes(nvidia_source="distribution")) == "535"
+    stack = resolved(facts, nvidia_source="distribution")
+    assert stack.driver
+    assert stack.driver.branch == "535"
+    assert stack.torch
+    assert stack.torch.label.endswith(("+cu126", "+cu128"))  # CUDA 13 needs 580
+    assert stack.host
+    assert [source.kind for source in stack.host.sources] == ["components"]
+
+
+def test_the_distribution_lacks_what_a_part_needs() -> None:
+    with pytest.raises(Conflict):
+        resolved(node(B200), nvidia_source="distribution")
+
+
+def test_volta_gets_the_proprietary_modules() -> None:
+    stack = resolved(node(V100))
+    assert stack.driver
+    assert stack.driver.flavour == "proprietary"
+    assert stack.host
+    assert not [name for name in stack.host.wishes[0].packages if "open" in name]
+
+
+def test_an_exact_version_is_wished_exactly() -> None:
+    stack = resolved(node(), driver_version="580.95.05")
+    assert stack.host
+    assert stack.host.wishes[0].version == "580.95.05"
+    assert stack.driver
+    assert (stack.driver.branch, stack.driver.version) == ("580", "580.95.05")
+    assert any("580.95.05-*" in content for _, content in stack.host.files)
+
+
+def test_a_driver_that_is_left_alone_has_no_wish_and_toolkits_stand_beside_it() -> None:
+    facts = node(loaded="580.95.05", drivers=(driver("580.95.05"),))
+    stack = resolved(facts)
+    assert stack.host
+    assert (stack.host.origin, stack.host.wishes, stack.host.files) == ("preinstalled", (), ())
+    stack = resolved(facts, cuda_toolkits=("12.8", "13.0"), dcgm=True)
+    assert stack.host
+    components = [wish.component for wish in stack.host.wishes]
+    assert components == ["cuda_toolkit", "cuda_toolkit", "dcgm"]
+    assert "13" in stack.host.wishes[2].packages[0]
+    assert stack.host.sources
+
+
+@pytest.mark.parametrize(("branch", "major"), [("535", 12), ("570", 12), ("580", 13), ("590", 13)])
+def test_the_cuda_major_of_a_branch(branch: str, major: int) -> None:
+    assert cuda_major(DriverChoice("nvidia", branch, "open", "1.0")) == major
+
+
+@pytest.mark.parametrize(
+    ("given", "argument"),
+    [
+        ({"cuda_toolkits": ["12"]}, "torchnode_cuda_toolkits"),
+        ({"cuda_toolkits": ["latest"]}, "torchnode_cuda_toolkits"),
+        ({"cudnn": "newest"}, "torchnode_cudnn"),
+        ({"nvidia_key_fingerprint": "3bf863cc"}, "torchnode_nvidia_key_fingerprint"),
+    ],
+)
+def test_what_is_no_version_or_fingerprint_is_refused(given: Any, argument: str) -> None:
+    with pytest.raises(Conflict) as caught:
+        read_host(given)
+    assert caught.value.argument == argument

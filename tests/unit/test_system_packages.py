@@ -1,0 +1,279 @@
+"""Which packages a transaction takes, what it refuses, and what it leaves when it fails."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Dict, List, Sequence, Tuple
+
+import pytest
+
+from ansible.module_utils.torchnode.package_model import Package, PackageWish
+from ansible.module_utils.torchnode.system_packages import lock_wait, selection, transaction
+from ansible.module_utils.torchnode.system_packages.base import Change, Order, Request
+from ansible.module_utils.torchnode.system_packages.failures import PackageError, Problem, explain
+
+WISH = PackageWish("nvidia_driver", ("tool",), "580", ("tool", "lib", "gone"), ("rival-{other}",))
+CANDIDATES = {
+    "tool": ["590.1-1", "580.95-1", "580.82-1", "570.1-1"],
+    "lib": ["590.1-1", "580.95-1", "580.82-1", "570.1-1"],
+}
+
+
+def have(**versions: str) -> Dict[str, Package]:
+    return {name: Package(name, version, held=True) for name, version in versions.items()}
+
+
+# ---- selection ----------------------------------------------------------------------------------
+
+
+def test_a_branch_takes_its_newest_version() -> None:
+    assert selection.select(WISH, {}, CANDIDATES).install == (("tool", "580.95-1"),)
+
+
+def test_what_is_installed_and_fits_is_not_moved() -> None:
+    chosen = selection.select(WISH, have(tool="580.82-1", lib="580.82-1"), CANDIDATES)
+    assert chosen == selection.Selection((), (), "580.82-1")
+
+
+def test_a_missing_package_joins_the_others_at_their_version() -> None:
+    assert selection.select(WISH, have(lib="580.82-1"), CANDIDATES).install == (
+        ("tool", "580.82-1"),
+    )
+
+
+def test_the_whole_family_moves_and_what_the_new_version_lacks_goes() -> None:
+    chosen = selection.select(WISH, have(tool="570.1-1", lib="570.1-1", gone="570.1-1"), CANDIDATES)
+    assert chosen.install == (("tool", "580.95-1"), ("lib", "580.95-1"))
+    assert chosen.remove == ("gone",)
+
+
+def test_packages_of_other_branches_have_to_go_and_those_of_its_own_may_stay() -> None:
+    wish = PackageWish("d", ("l-580",), "580", ("l-580",), ("l-{other}", "bad"))
+    assert selection.cannot_stay("l-570", wish)
+    assert selection.cannot_stay("bad", wish)
+    assert not selection.cannot_stay("l-580", wish)
+    assert not selection.cannot_stay("l-common", wish)
+
+
+def test_a_version_that_no_source_has_is_refused_with_those_that_are_there() -> None:
+    wish = PackageWish("d", ("tool",), "581", ("tool",))
+    with pytest.raises(PackageError) as caught:
+        selection.select(wish, {}, CANDIDATES)
+    assert "590.1, 580.95, 580.82, 570.1" in caught.value.problem.observed
+    assert caught.value.problem.remedy
+
+
+def test_packages_that_have_no_version_in_common_are_refused() -> None:
+    wish = PackageWish("d", ("tool", "lib"), "580", ("tool", "lib"))
+    with pytest.raises(PackageError) as caught:
+        selection.select(wish, {}, dict(CANDIDATES, lib=["580.65-1"]))
+    assert "one version" in caught.value.problem.cause
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (Change("desktop", "1", ""), "removes"),
+        (Change("linux-image-6.9-amd64", "", "1"), "kernel"),
+        (Change("kernel-core", "1", "2"), "kernel"),
+        (Change("held-one", "1", "2"), "others"),
+    ],
+)
+def test_a_transaction_that_reaches_further_is_refused(change: Change, kind: str) -> None:
+    with pytest.raises(PackageError) as caught:
+        selection.judge(WISH, {"held-one": Package("held-one", "1", held=True)}, [change])
+    assert caught.value.problem.kind == kind
+    assert change.name in caught.value.problem.observed
+
+
+def test_dependencies_headers_and_its_own_removals_are_not_refused() -> None:
+    changes = [Change("dkms", "", "3"), Change("linux-headers-6.9", "", "1"),
+               Change("lib", "1", ""), Change("rival-570", "1", "")]  # fmt: skip
+    selection.judge(WISH, {}, changes)
+
+
+# ---- the transaction ----------------------------------------------------------------------------
+
+
+class FakeManager:
+    """A machine's packages in a dictionary; ``fails`` is the problem of the first run."""
+
+    name = "fake"
+
+    def __init__(self, packages: Dict[str, Package], fails: str = "", left: str = "") -> None:
+        self.packages = dict(packages)
+        self.fails, self.left = fails, left
+        self.done: List[str] = []
+
+    def wait(self, seconds: float) -> None:
+        self.done.append("wait")
+
+    def interrupted(self, wish: PackageWish) -> str:
+        return self.left
+
+    def repair(self) -> None:
+        self.done.append("repair")
+        self.left = ""
+
+    def installed(self) -> Dict[str, Package]:
+        return dict(self.packages)
+
+    def candidates(self, names: Sequence[str]) -> Dict[str, List[str]]:
+        return {name: CANDIDATES.get(name, []) for name in names}
+
+    def refresh(self) -> None:
+        self.done.append("refresh")
+
+    def simulate(self, request: Request) -> List[Change]:
+        old = {name: p.version for name, p in self.packages.items()}
+        comes = [Change(n, old.get(n, ""), v) for n, v in request.install]
+        if any(name == "tool" for name, _ in request.install):
+            comes.append(Change("dependency", "", "1-1"))
+        return comes + [Change(name, old[name], "") for name in request.remove if name in old]
+
+    def run(self, request: Request) -> None:
+        self.done.append("run")
+        for name, version in request.install:
+            self.packages[name] = Package(name, version)
+            if name == "tool":
+                self.packages["dependency"] = Package("dependency", "1-1")
+        for name in request.remove:
+            self.packages.pop(name, None)
+        if self.fails:
+            self.fails, problem = "", Problem("script", self.fails, "why.", "do this.")
+            raise PackageError(problem)
+
+    def foreign(self, changes: Sequence[Change], own: Sequence[str]) -> List[str]:
+        return []
+
+    def unneeded(self) -> List[str]:
+        return ["dependency", "the-operators-own"]
+
+    def hold(self, packages: Sequence[Package]) -> None:
+        for package in packages:
+            self.packages[package.name] = Package(package.name, package.version, held=True)
+
+    def release(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.packages[name] = Package(name, self.packages[name].version)
+
+    def pins(
+        self, wish: PackageWish, files: Sequence[Tuple[str, str]], version: str
+    ) -> Tuple[Tuple[str, str], ...]:
+        return ()
+
+
+PIN = "/etc/apt/preferences.d/torchnode-nvidia"
+
+
+def test_packages_files_and_holds_come_together_and_only_once(tmp_path: Path) -> None:
+    manager = FakeManager({})
+    order = Order(WISH, ((PIN, "pin\n"),), prefix="/opt/t")
+    assert transaction.apply(manager, order, str(tmp_path)).changed
+    assert manager.packages["tool"] == Package("tool", "580.95-1", held=True)
+    assert (tmp_path / PIN[1:]).read_text() == "pin\n"
+    manager.done.clear()
+    assert not transaction.apply(manager, order, str(tmp_path)).changed
+    assert manager.done == ["wait"]
+
+
+def test_check_mode_says_what_would_come_and_does_nothing(tmp_path: Path) -> None:
+    manager = FakeManager({})
+    done = transaction.apply(manager, Order(WISH, ((PIN, "pin\n"),)), str(tmp_path), check=True)
+    assert (done.changed, done.after) == (True, "tool 580.95-1\ndependency 1-1\n%s:\npin\n" % PIN)
+    assert not manager.done
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_transaction_is_undone_with_its_files_and_holds(tmp_path: Path) -> None:
+    before = have(tool="570.1-1", lib="570.1-1")
+    manager = FakeManager(before, fails="a script failed")
+    path = tmp_path / PIN[1:]
+    path.parent.mkdir(parents=True)
+    path.write_text("old\n")
+    with pytest.raises(PackageError) as caught:
+        transaction.apply(manager, Order(WISH, ((PIN, "pin\n"),)), str(tmp_path))
+    assert manager.packages == before
+    assert path.read_text() == "old\n"
+    assert caught.value.problem.observed == "a script failed"
+    assert caught.value.problem.cause.endswith("as they were before.")
+
+
+def test_what_was_cut_short_is_repaired_first_and_said(tmp_path: Path) -> None:
+    manager = FakeManager(have(tool="580.95-1"), left="half of it")
+    done = transaction.apply(manager, Order(WISH), str(tmp_path))
+    assert manager.done == ["wait", "repair"]
+    assert done.changed
+    assert "half of it" in done.repaired
+
+
+def test_removal_takes_only_what_came_along(tmp_path: Path) -> None:
+    manager = FakeManager({})
+    order = Order(WISH, ((PIN, "pin\n"),), prefix="/opt/t")
+    transaction.apply(manager, order, str(tmp_path))
+    manager.packages["the-operators-own"] = Package("the-operators-own", "1")
+    absent = Order(WISH, ((PIN, ""),), absent=True, prefix="/opt/t")
+    transaction.apply(manager, absent, str(tmp_path))
+    assert set(manager.packages) == {"the-operators-own"}
+    assert not (tmp_path / PIN[1:]).exists()
+    assert not transaction.apply(manager, absent, str(tmp_path)).changed
+
+
+# ---- locks and failures -------------------------------------------------------------------------
+
+
+def test_the_holder_of_a_lock_is_waited_for_and_named(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    lock.touch()
+    holder = os.fork()
+    if holder == 0:
+        with open(lock, "w") as stream:
+            fcntl.lockf(stream, fcntl.LOCK_EX)
+            (tmp_path / "ready").touch()
+            os.read(os.pipe()[0], 1)
+    try:
+        while not (tmp_path / "ready").exists():
+            pass
+        told: List[str] = []
+        with pytest.raises(PackageError) as caught:
+            lock_wait.wait(lambda: lock_wait.holder([str(lock)]), 0.1, told.append)
+    finally:
+        os.kill(holder, 9)
+        os.waitpid(holder, 0)
+    assert "pid %d" % holder in caught.value.problem.observed
+    assert "pid %d" % holder in told[0]
+    assert lock_wait.holder([str(lock)]) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7", "lock"),
+        ("E: You don't have enough free space in /var/cache/apt/archives/.", "disk_full"),
+        ("  - needs 12MB more space on the / filesystem\nNo space left on device", "disk_full"),
+        ("E: dpkg was interrupted, you must manually run 'dpkg --configure -a'", "interrupted"),
+        ("E: Release file for http://m/InRelease is expired (invalid since 2d)", "expired"),
+        ("W: GPG error: http://m InRelease: NO_PUBKEY 1", "signature"),
+        ("Err:1 http://m Release\n  404  Not Found\nE: 'http://m' is not signed.", "not_found"),
+        ("Status code: 404 for https://m/repodata/repomd.xml (IP: 1.2.3.4)", "not_found"),
+        ("E: Failed to fetch http://m/x.deb  403  Forbidden", "forbidden"),
+        ("E: Failed to fetch http://m/Packages  Hash Sum mismatch", "damaged"),
+        ("Certificate verification failed: The certificate is NOT trusted.", "certificate"),
+        ("Could not resolve 'm'", "unreachable"),
+        ("Curl error (7): Couldn't connect to server for https://m", "unreachable"),
+        ("Error: GPG check FAILED", "signature"),
+        ("All matches were filtered out by modular filtering for argument: x", "stream"),
+        ("E: Held packages were changed and -y was used without ...", "held"),
+        ("The following packages have unmet dependencies:", "conflict"),
+        (" installed x package post-installation script subprocess returned error exit status 3",
+         "script"),
+        ("E: Package 'x' has no installation candidate", "no_version"),
+        ("something never seen", "unknown"),
+    ],
+)  # fmt: skip
+def test_what_went_wrong_is_told_apart(said: str, kind: str) -> None:
+    problem = explain("apt-get", 100, said)
+    assert problem.kind == kind
+    assert all((problem.observed, problem.cause, problem.remedy))
