@@ -21,8 +21,11 @@ from ansible.module_utils.torchnode.outcome import Outcome, Result, Stage, Verdi
 #: The registered results whose outcomes make the verdict, in the order of the stages.
 _RESULTS = (
     "_survey", "_resolved", "_applied_repository", "_applied_nvidia_driver",
-    "_applied_nvidia_kernel", "_applied_nvidia_fabric", "_applied_cuda_toolkit",
-    "_applied_cudnn", "_applied_nvidia_container_toolkit", "_applied_dcgm", "_rebooted",
+    "_applied_nvidia_kernel", "_applied_nvidia_fabric", "_started_nvidia_fabric",
+    "_applied_cuda_toolkit", "_default_cuda_toolkit", "_checked_cuda_toolkit", "_applied_cudnn",
+    "_unpacked_cudnn", "_checked_cudnn",
+    "_applied_nvidia_container_toolkit", "_settled_nvidia_container_toolkit",
+    "_applied_dcgm", "_started_dcgm", "_rebooted",
     "_applied", "_verified", "_burned",
 )  # fmt: skip
 _LOOK_SECONDS = 2.0

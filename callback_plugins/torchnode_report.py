@@ -47,6 +47,7 @@ from typing import Any, NoReturn
 
 import ansible.module_utils
 from ansible import context
+from ansible.errors import AnsibleError
 from ansible.plugins.callback import CallbackBase
 
 _PROJECT = Path(__file__).resolve().parent.parent
@@ -121,7 +122,13 @@ class CallbackModule(CallbackBase):
         manager = plays[0].get_variable_manager()
         hosts = manager._inventory.get_hosts("all")
         first = manager._inventory.groups["all"].get_hosts()[:1]
-        serial = [manager.get_vars(host=host).get("torchnode_serial") for host in first]
+        try:
+            serial = [manager.get_vars(host=host).get("torchnode_serial") for host in first]
+        except AnsibleError as error:
+            self._refuse(
+                f"the inventory's variables: found {_where(error)}{error} Expected files that "
+                "Ansible can read. Correct what it names."
+            )
         skip, given = context.CLIARGS["skip_tags"], manager.extra_vars
         try:
             start.check(stages, only, skip, len(hosts), given, known, *serial)
@@ -247,6 +254,13 @@ class CallbackModule(CallbackBase):
         page = self._journal.path.with_name("fleet.html")
         if page.exists():
             self._display.display(f"page:   {page}")
+
+
+def _where(error: BaseException) -> str:
+    """The file and line of an error about a file, which ansible-core's own message leaves out."""
+    while (place := getattr(error, "obj", None)) is None and error.__context__ is not None:
+        error = error.__context__
+    return f"{place}: " if place is not None else ""
 
 
 def _check_mode() -> bool:

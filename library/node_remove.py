@@ -7,6 +7,9 @@ DOCUMENTATION = r"""
 module: node_remove
 short_description: Take out what torchnode put on a node, by its own manifest
 description:
+  - Removes the packages of the system that torchnode brought, by its notes under the prefix, lifts
+    the holds that it set, and puts the components of the system's sources back. What was installed
+    before stays.
   - Removes the files, links and folders that C(<prefix>/manifest.json) lists, and nothing else.
   - Folders go only when they are empty afterwards; those that hold something else are named.
   - A node without a manifest is left as it is.
@@ -41,6 +44,11 @@ removed:
   returned: success
   type: list
   elements: str
+packages:
+  description: What was done with packages and sources, a line for each component.
+  returned: success
+  type: list
+  elements: str
 kept:
   description: Folders that hold something that is not torchnode's.
   returned: success
@@ -50,13 +58,27 @@ kept:
 
 import os
 import time
+from typing import List
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible.module_utils.torchnode import manifest, node_files
 from ansible.module_utils.torchnode.node import Node
+from ansible.module_utils.torchnode.progress_file import ProgressFile
 from ansible.module_utils.torchnode.survey import default_prefix
 from ansible.module_utils.torchnode.system import read_user
+from ansible.module_utils.torchnode.system_packages import removal
+from ansible.module_utils.torchnode.system_packages.failures import PackageError
+from ansible.module_utils.torchnode.system_packages.package_set import manager_of
+from ansible.module_utils.torchnode.system_packages.runner import Runner, environment
+
+
+def take_out_packages(node: Node, prefix: str, check: bool) -> List[str]:
+    """What was done with packages and sources. Raises PackageError."""
+    if not removal.noted(node, prefix):
+        return []
+    run = Runner(environment(os.environ, ""), ProgressFile(None))
+    return removal.take_out(node, prefix, manager_of(node, run), run, check)
 
 
 def main() -> None:
@@ -79,17 +101,23 @@ def main() -> None:
             % holder.get("run")
         )
     try:
+        packages = take_out_packages(node, prefix, module.check_mode)
+    except PackageError as error:
+        problem = error.problem
+        module.fail_json(msg="%s. %s %s" % (problem.observed, problem.cause, problem.remedy))
+    try:
         removed, kept = manifest.remove(node, prefix, pretend=module.check_mode)
     except ValueError as error:
         module.fail_json(msg="%s. Nothing was removed." % error)
     except OSError as error:
         module.fail_json(msg="%s; expected to be allowed to remove it. Become its owner." % error)
     module.exit_json(
-        changed=bool(removed),
+        changed=bool(removed or packages),
         removed=removed,
+        packages=packages,
         kept=kept,
         msg="%d removed, %d folders kept" % (len(removed), len(kept)),
-        diff={"before": "".join(p + "\n" for p in removed), "after": ""},
+        diff={"before": "".join(p + "\n" for p in [*packages, *removed]), "after": ""},
     )
 
 

@@ -160,7 +160,7 @@ def _signing_outcomes(facts: Facts, plan: HostPlan) -> List[Outcome]:
         "preflight.secure_boot", "resolve", Result.FAIL, "Secure Boot is on, and no key is named",
         expected,
         cause="The kernel refuses modules that are not signed: the driver would not load.",
-        remedy="Make a key (openssl req -new -x509 -newkey rsa:2048 -nodes -outform DER ...), enrol "
+        remedy="Make a key (openssl req -new -x509 -newkey rsa:2048 -nodes -outform DER), enrol "
         "its certificate with `mokutil --import` and a reboot at the console, and name both in "
         "torchnode_secure_boot_key and torchnode_secure_boot_certificate. Or turn Secure Boot off "
         "in the firmware.",

@@ -12,11 +12,11 @@ from .data import managed_files
 from .node import Node
 from .package_model import HostSoftware, Kernel, Package, PackageSource
 
-#: Packages that belong to the NVIDIA stack, whoever packaged them.
+#: Packages that belong to the NVIDIA stack, whoever packaged them, and what they compile with.
 PATTERNS = (
     "nvidia*", "libnvidia*", "libcuda*", "cuda*", "libcudnn*", "cudnn*", "datacenter-gpu-manager*",
     "dkms", "libnvsdm*", "nvlsm", "libnvcuvid*", "firmware-nvidia*", "kmod-nvidia*",
-    "xserver-xorg-video-nvidia*", "linux-headers-*", "kernel-devel*", "kernel-headers*",
+    "xserver-xorg-video-nvidia*", "linux-headers-*", "kernel-devel*", "kernel-headers*", "g++",
 )  # fmt: skip
 SERVICES = ("nvidia-persistenced", "nvidia-fabricmanager", "nvidia-dcgm")
 

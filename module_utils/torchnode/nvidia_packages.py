@@ -295,7 +295,9 @@ def toolkit_wish(system: System, origin: str, cuda: str) -> PackageWish:
         name = "cuda-toolkit-" + cuda.replace(".", "-")
         return PackageWish("cuda_toolkit", (name,), "", (name,))
     if cuda == row.toolkit:
-        return PackageWish("cuda_toolkit", ("nvidia-cuda-toolkit",), "", ("nvidia-cuda-toolkit",))
+        # Its nvcc starts gcc, by whatever name, only where the plain gcc is there: g++ brings it.
+        names = ("nvidia-cuda-toolkit", "g++")
+        return PackageWish("cuda_toolkit", names, "", names[:1])
     has = "%s, the toolkit of %s" % (row.toolkit or "none", _system_words(row))
     raise Conflict(
         "torchnode_cuda_toolkits", "'%s'" % cuda, has,

@@ -59,6 +59,12 @@ class NodeReport:
 
     def fail(self, stage: str, task: str, message: str) -> None:
         """A task that is none of torchnode's modules failed."""
+        slip = task_failures.of_variables(task, message)
+        if slip:
+            observed, cause, remedy = slip
+            expected = "variables of the types and values in docs/variables.md"
+            self._note("variables", stage, Result.FAIL, observed, expected, cause, remedy)
+            return
         cause, remedy = task_failures.explain(message)
         self._note(
             "task",

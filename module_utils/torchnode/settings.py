@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Mapping, Sequence, Tuple
 
 from .data.compatibility import version_key
@@ -26,6 +27,10 @@ RANGES: Mapping[str, Tuple[float, float]] = {
 }
 FOLDERS = ("torchnode_prefix", "torchnode_facts_folder")
 
+#: Where the packages' own pages lie; a slip here is found before anything is touched.
+INDEXES = ("torchnode_index_url", "torchnode_extra_index_urls", "torchnode_torch_index_url")
+_INDEX = re.compile(r"https?://[^/\s]|file://|/")
+
 
 def check(settings: Mapping[str, Any], urls: Mapping[str, Any]) -> None:
     """Raises Mistake for the first setting that cannot work, naming it."""
@@ -35,7 +40,10 @@ def check(settings: Mapping[str, Any], urls: Mapping[str, Any]) -> None:
     for name in FOLDERS:
         _check_folder(name, str(settings.get(name) or ""))
     for name, value in urls.items():
-        _check_credentials(name, value if isinstance(value, list) else [value])
+        given = value if isinstance(value, list) else [value]
+        _check_credentials(name, given)
+        if name in INDEXES:
+            _check_index(name, given)
     _minima(settings)
 
 
@@ -60,12 +68,11 @@ def _minima(settings: Mapping[str, Any]) -> Mapping[str, str]:
     try:
         return read_minima(settings.get("torchnode_requirements") or {})
     except ValueError as error:
-        name, _, said = str(error).partition(":")
+        name, _, said = str(error).partition(": found ")
+        found, _, expected = said.partition("; expected ")
         raise Mistake(
-            "torchnode_" + name, said.strip(),
-            "minimums by package or part, such as torch: '>=2.12'",
-            "Correct it in the inventory.",
-        ) from None  # fmt: skip
+            "torchnode_" + name, found, expected.rstrip("."), "Correct it in the inventory."
+        ) from None
 
 
 def _check_range(name: str, value: Any, least: float, most: float) -> None:
@@ -77,7 +84,7 @@ def _check_range(name: str, value: Any, least: float, most: float) -> None:
         raise Mistake(
             name,
             repr(value),
-            "a number from %g to %g" % (least, most),
+            "a number from %s to %s" % (least, most),
             "Correct it in the inventory.",
         )
 
@@ -98,4 +105,15 @@ def _check_credentials(name: str, urls: Sequence[Any]) -> None:
                 name, "a URL with credentials in it (%s)" % redacted(str(url)),
                 "the same URL without them",
                 "Give them to the node by netrc, or in its environment or pip configuration.",
+            )  # fmt: skip
+
+
+def _check_index(name: str, urls: Sequence[Any]) -> None:
+    """uv takes a text without a known scheme for the name of an index, or for a relative path."""
+    for url in filter(None, urls):
+        if not _INDEX.match(str(url)):
+            raise Mistake(
+                name, "'%s'" % url,
+                "a URL that begins with https://, http:// or file://, or a folder's absolute path",
+                "Correct it in the inventory.",
             )  # fmt: skip

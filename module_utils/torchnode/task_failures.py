@@ -7,7 +7,7 @@ in general words.
 from __future__ import annotations
 
 import re
-from typing import Tuple
+from typing import Optional, Tuple
 
 #: Pattern, cause, remedy; the first that fits counts.
 _KNOWN = (
@@ -62,6 +62,12 @@ _KNOWN = (
         "Install Python 3.9 or later on the node, or name one with ansible_python_interpreter.",
     ),
     (
+        r"(?s)Errno.*torchnode_prefix and torchnode_facts_folder name folders",
+        "The prefix or the folder of the local fact cannot be made or written by this user.",
+        "Name folders in torchnode_prefix and torchnode_facts_folder that this user may write and "
+        "that no file stands in the way of, mend what the message names, or use ansible_become.",
+    ),
+    (
         r"gave no answer|No start of json char|MODULE FAILURE|minimum of Python",
         "The Python that Ansible uses on the node could not run the module: it is too old, or "
         "broken.",
@@ -70,6 +76,17 @@ _KNOWN = (
     ),
 )
 
+#: Ansible checks the variables of a role in a task of this name, and stops at the first.
+_CHECKED = "Validating arguments against arg spec"
+_VALIDATION = re.compile(r"^(?:Task failed: )?(?:Validation of arguments failed:\s*)?")
+
+_VARIABLES = (
+    "A variable has another type or value than it may have, or refers to one that is not set.",
+    "Correct it where it is set (the inventory, group_vars, -e): docs/variables.md has the type "
+    "and the choices of each. `ansible-inventory --host NODE` shows what the node gets.",
+)
+#: ansible-core stops so, without the name, where keys are expected and a list or a text is given.
+_NO_KEYS = re.compile(r"is not iterable")
 _UNREACHABLE = (
     "The controller could not reach the node, or lost it.",
     "Check the node's power, its network, the SSH key and the user in the inventory, then run "
@@ -79,6 +96,16 @@ _TASK_FAILED = (
     "A task of the run failed on this node.",
     "Read the task's message, mend what it names, and run again: finished steps are not repeated.",
 )
+
+
+def of_variables(task: str, message: str) -> Optional[Tuple[str, str, str]]:
+    """(observed, cause, remedy) where a role's check of its variables failed, else None."""
+    if _CHECKED not in task:
+        return None
+    said = _VALIDATION.sub("", message)
+    if _NO_KEYS.search(said):
+        said = "a list or a text where a variable holds keys, such as torchnode_expect (%s)" % said
+    return (said, *_VARIABLES)
 
 
 def explain(message: str, unreachable: bool = False) -> Tuple[str, str]:

@@ -105,6 +105,12 @@ _CAUSES: Tuple[Tuple[str, str, str], ...] = (
         _CREDENTIALS + " Where they are right, ask who runs the index for the right to read.",
     ),
     (
+        # uv warns of it, goes on without any certificate, and ends with something else.
+        r"Invalid `SSL_CERT_(?:FILE|DIR)`",
+        "The CA bundle that was named is not there on {here}.",
+        "Put the file there, or correct {ca_bundle} (SSL_CERT_FILE in the environment).",
+    ),
+    (
         r"certificate|UnknownIssuer|tls handshake",
         "The index's TLS certificate is not one that {here} trusts.",
         "Set {ca_bundle} to a file on {here} with the certificate of the authority that "

@@ -76,6 +76,51 @@ def test_a_run_that_cannot_be_meant_does_not_begin(fleet: Fleet, case: str):
     assert not fleet.tree()
 
 
+def test_a_broken_file_of_variables_is_named(fleet: Fleet, tmp_path: Path):
+    """Ansible alone prints a YAML error without the file, and torchnode's callback as a warning."""
+    fleet.add("a")
+    inventory = tmp_path / "inventory"
+    (inventory / "group_vars").mkdir(parents=True)
+    (inventory / "hosts").write_text("a ansible_connection=local\n")
+    (inventory / "group_vars" / "all.yml").write_text("torchnode_expect: {backend: cuda\n")
+    ended = readable(fleet.play("playbooks/plan.yml", "-i", str(inventory)))
+    assert ended.status == 1
+    assert "group_vars/all.yml:2" in ended.out
+    assert "WARNING" not in ended.out
+    assert "Nothing was run" in ended.out
+
+
+#: What ansible-core finds in the variables, by the words that the node's outcome has of it.
+ILL_TYPED: dict[str, dict[str, Any]] = {
+    "torchnode_keep_stacks": {"torchnode_keep_stacks": "many"},
+    "torchnode_backend must be one of": {"torchnode_backend": "nvidia"},
+    "torchnode_expect.modell": {"torchnode_expect": {"modell": "H100"}},
+    "a variable holds keys, such as torchnode_expect": {"torchnode_expect": ["cuda", 8]},
+    "'my_base' is undefined": {"torchnode_python": "{{ my_base }}/python"},
+}
+
+
+@pytest.mark.parametrize("case", ILL_TYPED)
+def test_a_variable_of_another_type_is_a_slip_of_the_inventory(fleet: Fleet, case: str):
+    """Not 'a task failed'."""
+    fleet.add("a", **ILL_TYPED[case])
+    outcome = told(fleet.play("playbooks/plan.yml"))
+    assert outcome["id"] == "survey.variables"
+    assert case in outcome["observed"]
+    assert "docs/variables.md" in outcome["remedy"]
+
+
+@pytest.mark.parametrize("name", ["torchnode_prefix", "torchnode_facts_folder"])
+def test_a_file_in_a_folders_place_has_a_next_step(fleet: Fleet, name: str):
+    """Found when the run's lock is taken, before anything is changed."""
+    file = fleet.folder / "file"
+    file.write_text("")
+    fleet.add("a", **{name: str(file)})
+    outcome = told(fleet.play("playbooks/provision.yml"))
+    assert "cannot be made or written" in outcome["cause"]
+    assert name in outcome["remedy"]
+
+
 def test_a_limit_without_a_node_does_not_begin(fleet: Fleet):
     """This one Ansible refuses itself."""
     fleet.add("a")

@@ -39,7 +39,7 @@ def control_text(stub: Stub, architecture: str) -> str:
         "Package": stub.name,
         "Version": stub.version,
         "Architecture": architecture,
-        # By it a driver of NVIDIA is told from one of the distribution.
+        # As NVIDIA's own say: by it a driver of NVIDIA is told from one of the distribution.
         "Maintainer": "cudatools <cudatools@nvidia.com>",
         "Section": "multiverse/devel",
         "Priority": "optional",

@@ -52,6 +52,17 @@ FAILS = [
     ({"torch_version": "1.0"}, "1.0"),
     ({"urls": {"torchnode_proxy": "http://bob:s3cret@proxy:3128"}}, "torchnode_proxy"),
     ({"urls": {"torchnode_find_links": ["/wheels", "http://bob:s3cret@h/"]}}, "netrc"),
+    (
+        {"urls": {"torchnode_index_url": "ftp://x"}},
+        "found torchnode_index_url: 'ftp://x'; expected",
+    ),
+    ({"urls": {"torchnode_torch_index_url": "http:/host/whl"}}, "https://"),
+    ({"urls": {"torchnode_extra_index_urls": ["/mirror", "mirror"]}}, "'mirror'"),
+    ({"stated": {"torchnode_burn_in_seconds": 0}}, "from 1 to 1209600"),
+    (
+        {"stated": {"torchnode_requirements": {"torch": "newest"}}},
+        "found torchnode_requirements.torch: 'newest'; expected a minimum version",
+    ),
     ({"profile": "transformers-v99"}, "transformers-v99"),
     ({"stated": {"torchnode_burn_in_seconds": -5}}, "torchnode_burn_in_seconds"),
     ({"stated": {"torchnode_keep_stacks": 0}}, "torchnode_keep_stacks"),
@@ -60,6 +71,11 @@ FAILS = [
     ({"stated": {"torchnode_requirements": {"torhc": ">=2"}}}, "torchnode_requirements"),
     ({"stated": {"torchnode_requirements": {"torch": ">=99"}}}, "torchnode_requirements.torch"),
 ]
+
+
+@pytest.mark.parametrize("url", ["", "https://h/simple", "http://h", "file:///mirror", "/mirror"])
+def test_an_index_may_be_a_url_or_a_folder(url):
+    assert not decided(urls={"torchnode_index_url": url}).failed
 
 
 @pytest.mark.parametrize(("wishes", "word"), FAILS)

@@ -441,7 +441,9 @@ def test_headers_of_two_rpm_kernels_are_told_apart_when_they_are_looked_for() ->
 
 def test_a_toolkit_is_never_the_meta_package_that_brings_a_driver() -> None:
     assert names.toolkit_wish(NOBLE, "nvidia", "12.8").packages == ("cuda-toolkit-12-8",)
-    assert names.toolkit_wish(DEBIAN13, "distribution", "12.4").packages == ("nvidia-cuda-toolkit",)
+    own = names.toolkit_wish(DEBIAN13, "distribution", "12.4")
+    assert own.packages == ("nvidia-cuda-toolkit", "g++")
+    assert own.family == ("nvidia-cuda-toolkit",)
 
 
 def test_a_toolkit_that_the_distribution_lacks_names_the_one_it_has() -> None:

@@ -9,8 +9,14 @@ from typing import Dict, List, Sequence, Tuple
 
 import pytest
 
+from ansible.module_utils.torchnode.node import Completed, Node
 from ansible.module_utils.torchnode.package_model import Package, PackageWish
-from ansible.module_utils.torchnode.system_packages import lock_wait, selection, transaction
+from ansible.module_utils.torchnode.system_packages import (
+    lock_wait,
+    removal,
+    selection,
+    transaction,
+)
 from ansible.module_utils.torchnode.system_packages.base import Change, Order, Request
 from ansible.module_utils.torchnode.system_packages.failures import PackageError, Problem, explain
 
@@ -219,6 +225,22 @@ def test_removal_takes_only_what_came_along(tmp_path: Path) -> None:
     assert set(manager.packages) == {"the-operators-own"}
     assert not (tmp_path / PIN[1:]).exists()
     assert not transaction.apply(manager, absent, str(tmp_path)).changed
+
+
+def test_removal_without_the_inventory_leaves_what_was_there_before(tmp_path: Path) -> None:
+    """By the note alone: packages that were installed before stay, and may move again."""
+    manager = FakeManager({"tool": Package("tool", "580.95-1")})
+    first = sorted(manager.packages)
+    transaction.apply(manager, Order(WISH, ((PIN, "pin\n"),), prefix="/opt/t"), str(tmp_path))
+    assert all(package.held for package in manager.packages.values())
+    node = Node(str(tmp_path))
+    assert removal.noted(node, "/opt/t")
+    said = removal.take_out(node, "/opt/t", manager, lambda argv: Completed(0, ""), False)
+    assert said[0].startswith(WISH.component)
+    assert sorted(manager.packages) == first
+    assert not any(package.held for package in manager.packages.values())
+    assert not (tmp_path / PIN[1:]).exists()
+    assert not removal.noted(node, "/opt/t")
 
 
 # ---- locks and failures -------------------------------------------------------------------------

@@ -156,6 +156,15 @@ def test_a_password_that_is_told_is_seen(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @needs_uv
+def test_a_ca_bundle_that_is_not_there(shop: Shop) -> None:
+    """uv only warns, and fails with what comes next."""
+    environ = {"SSL_CERT_FILE": "/nowhere/ca.pem"}
+    done = shop.build("https://127.0.0.1:9/simple", **environ)
+    refused(done, "CA bundle that was named is not there")
+    assert "torchnode_ca_bundle" in done.outcome.remedy
+
+
+@needs_uv
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_in_the_way(shop: Shop, scheme: str) -> None:
     """One that wants other credentials, one that is not there."""

@@ -33,6 +33,7 @@ PROGRAMS = {
     "mke2fs": "e2fsprogs",
     "qemu-system-x86_64": "qemu-system-x86",
     "ssh-keygen": "openssh-client",
+    "unshare": "util-linux",
 }
 
 
@@ -85,7 +86,10 @@ def _build(folder: Path) -> None:
 def _mmdebstrap(folder: Path, root: Path) -> list[str]:
     mirror = os.environ.get("TORCHNODE_DEBIAN_MIRROR") or "http://deb.debian.org/debian"
     given = f"SECURITY_MIRROR={mirror.rstrip('/')}-security DRIVER_PACKAGES='{DRIVER_PACKAGES}'"
+    # In a mount namespace of its own: what it binds into the folder, this machine's /dev/shm among
+    # it, goes with its processes and is never in reach of whoever clears the folder away.
     return [
+        "unshare", "--mount", "--propagation", "private",
         "nice", "mmdebstrap", "--mode=root", "--variant=minbase", "--include=" + PACKAGES,
         # The overlay comes before any kernel: their initramfs is made with it.
         f"--customize-hook=tar -C {HERE / 'files'} --owner=0 --group=0 -c . | tar -C \"$1\" -x",

@@ -9,22 +9,23 @@
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
-# The newer kernel is the point release's. The older one comes from the security archive, which the
-# node does not have afterwards: so nobody offers its headers any more, as with every kernel that
-# an archive has replaced. (Debian 12's open module, 535.261.03, does not compile for the security
-# archive's kernels of autumn 2026: 6.1.0-56 has another pci_resize_resource().)
+# Kernels whose headers are to be had too: an archive keeps the images of those that it has replaced
+# and drops the headers of most.
 kernels() {
-    apt-cache search --names-only '^linux-image-[0-9.]+-[0-9]+-amd64$' |
-        sed 's/^linux-image-\([^ ]*\) .*/\1/' | sort -V
+    apt-cache search --names-only '^linux-headers-[0-9.]+-[0-9]+-amd64$' |
+        sed 's/^linux-headers-\([^ ]*\) .*/\1/' | sort -V
 }
+# The newer kernel is the point release's and the older one the security archive's, which the node
+# does not have afterwards: it has newer kernels too, for which Debian 12's open module (535.261.03)
+# does not compile, since pci_resize_resource() has one argument more there.
 newer=$(kernels | tail -n 1)
 cp /etc/apt/sources.list /root/sources.list
 echo "deb $SECURITY_MIRROR bookworm-security main" >>/etc/apt/sources.list
 apt-get update -q
 older=$(kernels | sed "/^$newer\$/,\$d" | tail -n 1)
-[ -n "$older" ] || { echo "no kernel older than $newer is to be had" >&2; exit 1; }
-apt-get install -qy --no-install-recommends "linux-image-$older" "linux-image-$newer/bookworm"
-apt-get install -qy --no-install-recommends "linux-headers-$older"
+[ -n "$older" ] || { echo "no kernel older than $newer is to be had with headers" >&2; exit 1; }
+apt-get install -qy --no-install-recommends \
+    "linux-image-$older" "linux-headers-$older" "linux-image-$newer/bookworm" "linux-headers-$newer/bookworm"
 cp /root/sources.list /etc/apt/sources.list
 
 # What an update of the initramfs would do while the driver is installed does not happen, as
@@ -34,7 +35,7 @@ ln -s /bin/true /usr/sbin/update-initramfs
 sed -i 's/ main$/ main contrib non-free non-free-firmware/' /etc/apt/sources.list
 apt-get update -q
 # shellcheck disable=SC2086 # a list of names
-apt-get install -qy --no-install-recommends dkms "linux-headers-$newer" linux-headers-amd64 $DRIVER_PACKAGES
+apt-get install -qy --no-install-recommends dkms linux-headers-amd64 $DRIVER_PACKAGES
 mv /root/sources.list /etc/apt/sources.list
 apt-get update -q
 apt-get clean
@@ -45,6 +46,9 @@ for release in "$older" "$newer"; do
     [ -n "$(find "/lib/modules/$release/updates" -name 'nvidia*.ko*')" ] || dkms autoinstall -k "$release"
 done
 dkms status
+
+# From here on only what this machine needs, and quickly: emulation is some twenty times slower.
+printf 'MODULES=dep\nCOMPRESSLEVEL=1\n' >/etc/initramfs-tools/conf.d/emulated
 
 # The menu as it was before the newer kernel came; `update-grub` in the running node renews it.
 mkdir -p /boot/grub

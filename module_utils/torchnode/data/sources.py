@@ -405,6 +405,12 @@ CUDNN_PACKAGES = Source(
     "Library, headers and linking files are three packages of exactly one version; names for deb "
     "read in public scripts (9.10.2.21-1).",
 )
+PYPI_CUDNN = Source(
+    "https://pypi.org/project/nvidia-cudnn-cu12/#files",
+    "2026-11-23",
+    "Likewise nvidia-cudnn-cu11 and -cu13: names, sizes and SHA-256 as the index's JSON tells "
+    "them. Early access builds and the yanked 9.25.0.15 are left out.",
+)
 CUDA_RESOLUTE_KEY = Source(
     "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2604/x86_64/60DF8A40.pub",
     "2026-11-23",

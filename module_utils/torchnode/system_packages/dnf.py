@@ -23,6 +23,8 @@ MODULE = "nvidia-driver"
 
 _DNF = ("dnf", "--quiet", "--assumeyes", "--setopt=install_weak_deps=False")
 #: For a look only: packages of streams that are not enabled yet are seen, too.
+#: Locks hide all other versions; those of others are judged, and respected when it is done.
+_NO_LOCKS = "--disableplugin=versionlock"
 _ALL_STREAMS = "--setopt=torchnode-nvidia-cuda.module_hotfixes=True"
 
 
@@ -61,7 +63,7 @@ class Dnf:
         """From the streams that are not enabled, too: the wish's own is enabled before the rest."""
         if not names:
             return {}
-        argv = [*_DNF, _ALL_STREAMS, "repoquery", "--available", "--queryformat"]
+        argv = [*_DNF, _NO_LOCKS, _ALL_STREAMS, "repoquery", "--available", "--queryformat"]
         done = self._must([*argv, dnf_text.REPOQUERY.rstrip("\n"), *names])
         found = dnf_text.candidates(done)
         whole = {name: self._exact(name, found) for name in names}
@@ -103,7 +105,7 @@ class Dnf:
         """``--assumeno`` resolves, shows and ends with status 1."""
         have = self.installed()
         changes: Dict[str, Change] = {}
-        argv = ["dnf", "--assumeno", "--setopt=install_weak_deps=False", _ALL_STREAMS]
+        argv = ["dnf", "--assumeno", "--setopt=install_weak_deps=False", _NO_LOCKS, _ALL_STREAMS]
         for words in self._transactions(request, have):
             done = self._run([*argv, *words])
             if "Operation aborted" not in done.out and "Nothing to do" not in done.out:
@@ -117,20 +119,20 @@ class Dnf:
             self._must([*_DNF, "module", "reset", MODULE])
             self._must([*_DNF, "module", "enable", "%s:%s" % (MODULE, request.stream)])
         for words in self._transactions(request, self.installed()):
-            self._must([*_DNF, *words])
+            if words[0] == "install" or any(name in self.installed() for name in words[2:]):
+                self._must([*_DNF, *words])
 
     def _transactions(
         self, request: Request, have: Dict[str, Package]
     ) -> List[List[str]]:  # fmt: skip
-        """One ``dnf shell``-like call: dnf takes removals along as conflicts of what comes.
+        """The calls that it takes: what conflicts with what comes goes in the same one.
 
-        ``install`` with an older version is a downgrade for dnf 4. What only goes is removed.
+        ``install`` with an older version is a downgrade for dnf 4. The rest of what goes is second.
         """
         comes = [_nevra(name, version) for name, version in request.install]
-        if comes:
-            return [["install", "--allowerasing", *comes]]
         goes = [name for name in request.remove if name in have]
-        return [["remove", "--noautoremove", *goes]] if goes else []
+        first = [["install", "--allowerasing", *comes]] if comes else []
+        return [*first, *([["remove", "--noautoremove", *goes]] if goes else [])]
 
     def hold(self, packages: Sequence[Package]) -> None:
         """Raises PackageError where dnf has no versionlock."""

@@ -151,9 +151,16 @@ _RULES: Tuple[Tuple[str, str, str, str], ...] = (
         "run again.",
     ),
     (
+        "missing",
+        r"nothing provides|Depends: .* but it is not installable",
+        "A package that is needed is in no source of this node.",
+        "Enable the source that has it. On Enterprise Linux dkms is in EPEL, and what EPEL needs "
+        "in CRB (`dnf install epel-release`, `crb enable`).",
+    ),
+    (
         "conflict",
         r"have unmet dependencies|Unable to correct problems|Depsolve Error|conflicting requests"
-        r"|nothing provides|trying to overwrite|conflicts with file",
+        r"|trying to overwrite|conflicts with file",
         "The packages do not go together with what is installed, or with what the sources hold.",
         "Look for packages of another origin or version among those named, remove them, and run "
         "again.",

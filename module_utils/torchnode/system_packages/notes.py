@@ -5,33 +5,64 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from dataclasses import dataclass, replace
 from typing import List, Mapping, Optional, Sequence, Tuple
 
 from .. import manifest
+from ..model import as_data, from_data
 from ..node import Node
+from ..package_model import PackageWish, SourceWish
 from .base import Order
 
 FOLDER = "packages"
+_FILES = ".files.json"
 
 
-def _path(order: Order) -> str:
-    return "%s/%s/%s.json" % (order.prefix, FOLDER, order.wish.component)
+@dataclass(frozen=True)
+class Note:
+    """What one component brought: new packages, packages that were held for it, its pin files,
+    and the wish itself, so that it can be taken out without the inventory that asked for it.
+
+    ``wish.packages`` are those of every wish so far: a component may have had several versions.
+    """
+
+    wish: PackageWish
+    brought: Tuple[str, ...] = ()
+    held: Tuple[str, ...] = ()
+    files: Tuple[str, ...] = ()
 
 
-def read(root: str, order: Order) -> List[str]:
-    """Names that are noted; none without a note, or with one that cannot be read."""
+def _path(prefix: str, component: str) -> str:
+    return "%s/%s/%s.json" % (prefix, FOLDER, component)
+
+
+def components(node: Node, prefix: str) -> List[str]:
+    """Names of components with a note."""
+    names = node.names("%s/%s" % (prefix, FOLDER), "*.json")
+    return [name[: -len(".json")] for name in names if not name.endswith(_FILES)]
+
+
+def read(root: str, prefix: str, component: str) -> Optional[Note]:
+    """A component's note; None without one, or with one that cannot be read."""
     with contextlib.suppress(ValueError, TypeError, KeyError):
-        text = Node(root).read(_path(order)) if order.prefix else None
-        return [str(name) for name in json.loads(text)["brought"]] if text else []
-    return []
+        text = Node(root).read(_path(prefix, component)) if prefix else None
+        return from_data(Note, json.loads(text)) if text else None
+    return None
 
 
-def add(root: str, order: Order, names: Sequence[str]) -> None:
-    """Note names, beside those that are noted. Raises OSError."""
-    if not order.prefix or not names:
+def add(root: str, order: Order, brought: Sequence[str] = (), held: Sequence[str] = ()) -> None:
+    """Note what is brought and held now, beside what is noted. Raises OSError."""
+    if not order.prefix:
         return
-    known = read(root, order)
-    _write(Node(root), order.prefix, _path(order), {"brought": sorted({*known, *names})})
+    known = read(root, order.prefix, order.wish.component) or Note(order.wish)
+    named = dict.fromkeys((*known.wish.packages, *order.wish.packages))
+    note = Note(
+        replace(order.wish, packages=tuple(named)),
+        tuple(sorted({*known.brought, *brought})),
+        tuple(sorted({*known.held, *held})),
+        tuple(path for path, _ in order.files),
+    )
+    _write(Node(root), order.prefix, _path(order.prefix, order.wish.component), as_data(note))
 
 
 def making(root: str, prefix: str, paths: Sequence[str]) -> None:
@@ -46,7 +77,7 @@ def forget(root: str, order: Order) -> None:
     """The component is gone, and what it brought."""
     if order.prefix:
         with contextlib.suppress(FileNotFoundError):
-            os.remove(Node(root).path(_path(order)))
+            os.remove(Node(root).path(_path(order.prefix, order.wish.component)))
 
 
 def _write(node: Node, prefix: str, path: str, content: object) -> None:
@@ -59,14 +90,25 @@ def _write(node: Node, prefix: str, path: str, content: object) -> None:
 
 
 def _files_path(prefix: str, name: str) -> str:
-    return "%s/%s/%s.files.json" % (prefix, FOLDER, name)
+    return "%s/%s/%s%s" % (prefix, FOLDER, name, _FILES)
 
 
-def keep(node: Node, prefix: str, name: str, before: Mapping[str, Optional[str]]) -> None:
+def keep(node: Node, prefix: str, wish: SourceWish, before: Mapping[str, Optional[str]]) -> None:
     """Keep what files held before the first change; a later one does not replace it."""
     if prefix and before:
-        content = dict(before, **dict(kept(node, prefix, name)))
-        _write(node, prefix, _files_path(prefix, name), {"files": content})
+        content = dict(before, **dict(kept(node, prefix, wish.name)))
+        told = {"files": content, "wish": as_data(wish)}
+        _write(node, prefix, _files_path(prefix, wish.name), told)
+
+
+def widened(node: Node, prefix: str) -> List[SourceWish]:
+    """The sources of the system whose components were widened, as they were wished."""
+    found = []
+    for name in node.names("%s/%s" % (prefix, FOLDER), "*" + _FILES):
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            text = node.read("%s/%s/%s" % (prefix, FOLDER, name)) or ""
+            found.append(from_data(SourceWish, json.loads(text)["wish"]))
+    return found
 
 
 def kept(node: Node, prefix: str, name: str) -> List[Tuple[str, Optional[str]]]:

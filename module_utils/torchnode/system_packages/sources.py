@@ -56,7 +56,7 @@ class Sources:
             paths = [self._node.path(path) for path in LOCKS]
             lock_wait.wait(lambda: lock_wait.holder(paths), order.wait_seconds, lambda _: None)
         if order.wish.kind == "components":
-            notes.keep(self._node, order.prefix, order.wish.name, wanted.before())
+            notes.keep(self._node, order.prefix, order.wish, wanted.before())
         notes.making(self._node.root, order.prefix, wanted.new())
         wanted.write()
         try:

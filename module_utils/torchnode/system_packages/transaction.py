@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..package_model import Package
 from ..package_versions import of_family, problems, upstream
@@ -43,7 +43,13 @@ def _bring(manager: Manager, order: Order, root: str, check: bool) -> Done:
     done = _told(order, installed, changes, files, loose)
     if check or not done.changed:
         return done
-    notes.add(root, order, [change.name for change in changes if not change.before])
+    # Before the change, so that a run that is cut off leaves nothing that removal cannot find.
+    notes.add(
+        root,
+        order,
+        [change.name for change in changes if not change.before],
+        [package.name for package in _loose(order, installed)],
+    )
     notes.making(root, order.prefix, files.new())
     _do(manager, order, request, changes, files, installed)
     return done
@@ -148,13 +154,15 @@ def _versions(installed: Dict[str, Package]) -> Dict[str, str]:
 def _take_out(manager: Manager, order: Order, root: str, check: bool) -> Done:
     """Remove the family, its pin files and what came only for it."""
     wish, installed = order.wish, manager.installed()
-    names = sorted(name for name in installed if selection.mine(name, wish))
+    note = notes.read(root, order.prefix, wish.component)
+    names = sorted(name for name in installed if _goes(name, order, note))
     files = PinFiles(root, [(path, None) for path, _ in order.files])
     changes = _tried(manager, order, Request(remove=tuple(names)), installed) if names else []
     done = _told(order, installed, changes, files, [])
-    if check or not done.changed:
+    ours = {*names, *(note.held if note else ())}
+    held = [package for name, package in installed.items() if package.held and name in ours]
+    if check or not (done.changed or held):
         return done
-    held = [installed[name] for name in names if installed[name].held]
     manager.release([package.name for package in held])
     try:
         if names:
@@ -162,12 +170,19 @@ def _take_out(manager: Manager, order: Order, root: str, check: bool) -> Done:
     except PackageError as error:
         raise error.also(_back(manager, order, changes, installed, held)) from error
     files.write()
-    brought = set(notes.read(root, order))
+    brought = set(note.brought) if note else set()
     unneeded = [name for name in manager.unneeded() if name in brought] if brought else []
     if unneeded:
         manager.run(Request(remove=tuple(unneeded)))
     notes.forget(root, order)
     return Done(True, done.before, done.after, _gone(names, unneeded))
+
+
+def _goes(name: str, order: Order, note: Optional[notes.Note]) -> bool:
+    """What was there before torchnode stays; without notes, all of the family is meant."""
+    if not selection.mine(name, order.wish):
+        return False
+    return name in note.brought if note is not None else not order.prefix
 
 
 def _gone(names: Sequence[str], unneeded: Sequence[str]) -> str:

@@ -1,0 +1,40 @@
+"""Taking out every package and source that torchnode brought, by its notes under the prefix."""
+
+from __future__ import annotations
+
+from typing import List
+
+from ..node import Node
+from . import notes, transaction
+from .base import Manager, Order
+from .runner import Run
+from .sources import SourceOrder, Sources
+
+#: What stands on the driver goes before it.
+_FIRST = ("dcgm", "nvidia_container_toolkit", "cudnn", "cuda_toolkit", "nvidia_fabric")
+
+
+def noted(node: Node, prefix: str) -> bool:
+    """Whether anything was brought that is not only a file."""
+    return bool(notes.components(node, prefix) or notes.widened(node, prefix))
+
+
+def take_out(node: Node, prefix: str, manager: Manager, run: Run, check: bool) -> List[str]:
+    """Remove each component's packages, then narrow the sources; what was done, in words.
+
+    Raises PackageError where a package cannot go, with what was removed before it gone.
+    """
+    said = []
+    names = notes.components(node, prefix)
+    for component in sorted(names, key=lambda name: (name not in _FIRST, name)):
+        note = notes.read(node.root, prefix, component)
+        if note is None:
+            continue
+        files = tuple((path, "") for path in note.files)
+        order = Order(note.wish, files, absent=True, prefix=prefix)
+        done = transaction.apply(manager, order, node.root, check)
+        said.append("%s: %s" % (component, done.said))
+    for wish in notes.widened(node, prefix):
+        narrow = SourceOrder(wish, prefix=prefix, absent=True)
+        said.append("sources: " + Sources(node, run).apply(narrow, check).said)
+    return said
