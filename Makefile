@@ -27,8 +27,8 @@ support-bundle: venv ## one archive for a bug report, without secrets; nothing i
 test: dev ## run every layer of tests that this machine can run
 	@$(DEV_VENV)/bin/python tools/test $(if $(STRICT),--strict)
 
-test-full: dev ## the same, then the unit tests on the newest ansible-core
-	@$(DEV_VENV)/bin/python tools/test --newest
+test-full: dev ## the same, the unit tests on the newest ansible-core, and the long scenarios
+	@$(DEV_VENV)/bin/python tools/test --full
 
 lint: dev ## ruff, mypy and ansible-lint
 	@$(DEV_VENV)/bin/python tools/test ruff format mypy ansible-lint

@@ -20,21 +20,10 @@ options:
     description: As much of cuDNN's version as is wished, such as V(9) or V(9.10.2); empty for none.
     type: str
     default: ''
-  cudnn_majors:
-    description: The CUDA majors that a cuDNN has to be there for.
-    type: list
-    elements: int
-    default: []
-  cudnn_minimum:
-    description: The oldest cuDNN that is good enough.
-    type: str
-    default: '0'
-  cudnn_folder:
-    description:
-      - A folder with C(cu<major>/include) and C(cu<major>/lib) for each CUDA major. Empty where the
-        compiler finds cuDNN by itself.
-    type: str
-    default: ''
+  stack:
+    description: The stack as the C(resolve) action returned it; needed with O(cudnn).
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -72,9 +61,7 @@ def main() -> None:
         argument_spec={
             "toolkits": {"type": "list", "elements": "str", "default": []},
             "cudnn": {"type": "str", "default": ""},
-            "cudnn_majors": {"type": "list", "elements": "int", "default": []},
-            "cudnn_minimum": {"type": "str", "default": "0"},
-            "cudnn_folder": {"type": "str", "default": ""},
+            "stack": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

@@ -64,7 +64,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible.module_utils.torchnode import kernel_modules
-from ansible.module_utils.torchnode.kernel_modules import Order, Problem
+from ansible.module_utils.torchnode.kernel_order import Order, Problem
 from ansible.module_utils.torchnode.node import Node
 from ansible.module_utils.torchnode.outcome import Outcome, Result
 from ansible.module_utils.torchnode.progress_file import ProgressFile

@@ -11,10 +11,14 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Sequence, Tuple
 
+from . import cudnn_wheel
 from .data.compatibility import version_key
+from .data.profiles import PROFILES
+from .model import Stack, from_data
 from .node import Completed, Node
 from .nvcc_failures import explain, gist
 from .outcome import Outcome, Result
+from .package_model import HostPlan
 from .requirements.versions import cudnn_version
 
 #: nvcc took 2 s on a desktop; a node under load, with its toolkit on a network disk, takes longer.
@@ -61,11 +65,7 @@ def check(node: Node, given: Mapping[str, Any]) -> List[Outcome]:
     """The outcomes that the options of the module ``cuda_check`` ask for."""
     outcomes = [toolkits(node, given["toolkits"])] if given["toolkits"] else []
     if given["cudnn"]:
-        wish = CudnnWish(
-            given["cudnn"], tuple(given["cudnn_majors"]), given["cudnn_minimum"],
-            given["cudnn_folder"],
-        )  # fmt: skip
-        outcomes.append(cudnn(node, wish))
+        outcomes.append(cudnn(node, cudnn_wish(from_data(Stack, given["stack"]), given["cudnn"])))
     return outcomes
 
 
@@ -156,6 +156,17 @@ class CudnnWish:
     majors: Tuple[int, ...]
     minimum: str
     folder: str = ""
+
+
+def cudnn_wish(stack: Stack, version: str) -> CudnnWish:
+    """What the resolved stack says about cuDNN: from wheels, or from packages named for a CUDA."""
+    host, minimum = stack.host or HostPlan(""), PROFILES[stack.profile].cudnn
+    if host.cudnn_wheels:
+        majors = tuple(wheel.cuda for wheel in host.cudnn_wheels)
+        return CudnnWish(version, majors, minimum, cudnn_wheel.base(stack.prefix))
+    names = " ".join(name for wish in host.wishes for name in wish.packages if "cudnn" in name)
+    majors = tuple(sorted({int(major) for major in re.findall(r"-cuda-(\d+)", names)}))
+    return CudnnWish(version, majors, minimum)
 
 
 def cudnn(node: Node, wish: CudnnWish) -> Outcome:

@@ -10,10 +10,10 @@ import re
 from typing import List, Optional, Sequence, Tuple
 
 from . import nvidia_packages
-from .data import managed_files
+from .data import cudnn_wheels, managed_files
 from .data.compatibility import DEFAULT_DRIVER_BRANCH, DRIVER_FLOORS, version_key
 from .model import Accelerator, DriverChoice, Facts, Reason
-from .package_model import HostPlan, HostSoftware, PackageWish, SourceWish
+from .package_model import HostPlan, HostSoftware, PackageWish, SourceWish, WheelWish
 from .policy import Conflict, Policy
 
 PREINSTALLED = "preinstalled"
@@ -113,6 +113,9 @@ def host_plan(
     return HostPlan(
         whose, tuple(sources), tuple(wishes), files,
         policy.host.secure_boot_key, policy.host.secure_boot_certificate,
+        tuple(_cudnn_wheels(facts, policy, driver, rest)),
+        # A distribution's one toolkit has no folder of its own, and its nvcc is on the PATH.
+        "" if rest == "distribution" else next(iter(policy.host.cuda_toolkits), ""),
     ), reasons  # fmt: skip
 
 
@@ -196,16 +199,45 @@ def _beside(facts: Facts, policy: Policy, driver: DriverChoice, whose: str) -> L
     wishes = [nvidia_packages.toolkit_wish(system, whose, cuda) for cuda in host.cuda_toolkits]
     major = cuda_major(driver)
     if _cudnn_from_repository(policy, whose):
-        majors = [int(cuda.partition(".")[0]) for cuda in host.cuda_toolkits] or [major]
         wishes += [
             nvidia_packages.cudnn_wish(system, whose, each, host.cudnn)
-            for each in dict.fromkeys(majors)
+            for each in _cuda_majors(facts, policy, driver)
         ]
     if host.container_toolkit:
         wishes.append(nvidia_packages.container_wish(system)[1])
     if host.dcgm:
         wishes.append(nvidia_packages.dcgm_wish(system, whose, major))
     return wishes
+
+
+def _cuda_majors(facts: Facts, policy: Policy, driver: DriverChoice) -> List[int]:
+    """The CUDA majors of the toolkits that are wished, else there, else that of the driver."""
+    there = [item.version for item in facts.toolkits if item.name == "cuda-toolkit"]
+    versions = [cuda for cuda in policy.host.cuda_toolkits or there if cuda[:1].isdigit()]
+    majors = [int(cuda.partition(".")[0]) for cuda in versions]
+    return list(dict.fromkeys(majors)) or [cuda_major(driver)]
+
+
+def _cudnn_wheels(
+    facts: Facts, policy: Policy, driver: DriverChoice, whose: str
+) -> List[WheelWish]:
+    """cuDNN from wheels, where the repository is not asked. Raises Conflict where none fits."""
+    wished, machine = policy.host.cudnn, facts.system.machine
+    if not wished or _cudnn_from_repository(policy, whose):
+        return []
+    found = []
+    for cuda in _cuda_majors(facts, policy, driver):
+        try:
+            row = cudnn_wheels.newest(wished, cuda, machine)
+        except LookupError as error:
+            raise Conflict(
+                "torchnode_cudnn", "'%s' for CUDA %d on %s" % (wished, cuda, machine),
+                "one that is known as a wheel: %s" % error,
+                "Choose one of these, or torchnode_cudnn_source: repository.",
+                "torchnode_cudnn_source repository",
+            ) from None  # fmt: skip
+        found.append(WheelWish(row.project, row.version, row.cuda, row.sha256))
+    return found
 
 
 def cuda_major(driver: DriverChoice) -> int:

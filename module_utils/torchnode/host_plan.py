@@ -30,6 +30,7 @@ def host_steps(facts: Facts, stack: Stack) -> List[Step]:
     steps = [_driver_step(facts, stack, host)]
     components = dict.fromkeys(w.component for w in stack.host.wishes if w.component != DRIVER)
     steps += [_component_step(name, stack.host, host) for name in components]
+    steps.append(_cudnn_wheel_step(facts, stack.host))
     return [step for step in steps if step is not None]
 
 
@@ -107,6 +108,9 @@ def _installed_version(wish: PackageWish, host: HostSoftware) -> str:
 def _component_step(name: str, plan: HostPlan, host: HostSoftware) -> Optional[Step]:
     wishes = [wish for wish in plan.wishes if wish.component == name]
     why = [problem for wish in wishes for problem in problems(wish, host.packages)]
+    default = "/usr/local/cuda-" + plan.cuda_default
+    if name == "cuda_toolkit" and plan.cuda_default and host.cuda_default != default:
+        why.append("the default is %s, not %s" % (host.cuda_default or "none", default))
     if not why:
         return None
     have = {package.name: package for package in host.packages}
@@ -121,6 +125,21 @@ def _component_step(name: str, plan: HostPlan, host: HostSoftware) -> Optional[S
         why="; ".join(why),
         disruptive=name == "nvidia_fabric",
     )  # fmt: skip
+
+
+def _cudnn_wheel_step(facts: Facts, plan: HostPlan) -> Optional[Step]:
+    """cuDNN from wheels is there when every one is whole and linked, as survey tells it."""
+    have = [item.version for item in facts.cudnn if item.name == "cudnn-wheel"]
+    lacking = [wheel.name for wheel in plan.cudnn_wheels if wheel.name not in have]
+    if not lacking:
+        return None
+    return Step(
+        component="cudnn",
+        action="change" if have else "install",
+        before=", ".join(have) or "none",
+        after=", ".join(wheel.name for wheel in plan.cudnn_wheels),
+        why="%s is not there, or not whole" % ", ".join(lacking),
+    )
 
 
 # ---- preflight ---------------------------------------------------------------------------------

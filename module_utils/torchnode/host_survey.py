@@ -8,6 +8,7 @@ import os
 import re
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from . import cuda_default
 from .data import managed_files
 from .node import Node
 from .package_model import HostSoftware, Kernel, Package, PackageSource
@@ -44,13 +45,14 @@ def read_host(node: Node) -> Optional[HostSoftware]:
         evidence=evidence,
         stream=_stream(node),
         sources=_sources(node),
-        kernels=_kernels(node),
+        kernels=read_kernels(node),
         dkms=dkms,
         interrupted=half or bool(node.names("/var/lib/dpkg/updates")),
         files=_files(node),
-        services=_services(node),
+        services=read_services(node),
         boot_free_bytes=_free(node, "/boot"),
         var_free_bytes=_free(node, "/var"),
+        cuda_default=cuda_default.current(node),
     )
 
 
@@ -58,7 +60,7 @@ def read_host(node: Node) -> Optional[HostSoftware]:
 
 
 def _manager(node: Node) -> str:
-    if node.exists("/var/lib/dpkg/status"):
+    if node.exists("/usr/bin/apt-get"):
         return "apt"
     return "dnf" if node.exists("/usr/bin/dnf") else ""
 
@@ -72,15 +74,15 @@ def _packages(node: Node, manager: str) -> Tuple[Tuple[Package, ...], Dict[str, 
     return (), {}, False
 
 
-def _ours(name: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in PATTERNS)
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _deb_packages(text: str) -> Tuple[Tuple[Package, ...], Dict[str, str], bool]:
     rows = [line.split("\t") for line in text.splitlines() if line.count("\t") == 5]
     half = any(state in _HALF for _, state, *_ in rows)
     there = [row for row in rows if row[1] not in ("not-installed", "config-files")]
-    kept = [row for row in there if _ours(row[2])]
+    kept = [row for row in there if _matches(row[2], PATTERNS)]
     packages = tuple(
         Package(name, version, source if source != name else "", want == "hold")
         for want, _, name, version, source, _ in kept
@@ -92,7 +94,7 @@ def _rpm_packages(
     text: str, locks: Sequence[str]
 ) -> Tuple[Tuple[Package, ...], Dict[str, str], bool]:
     rows = [line.split("\t") for line in text.splitlines() if line.count("\t") == 3]
-    kept = [row for row in rows if _ours(row[0])]
+    kept = [row for row in rows if _matches(row[0], PATTERNS)]
     packages = tuple(
         Package(name, version, held=_locked(name, version, arch, locks))
         for name, version, arch, _ in kept
@@ -115,7 +117,7 @@ def _locked(name: str, version: str, arch: str, locks: Sequence[str]) -> bool:
 
 def _stream(node: Node) -> str:
     text = node.read("/etc/dnf/modules.d/nvidia-driver.module") or ""
-    fields = dict(re.findall(r"(?m)^(\w+)\s*=\s*(\S+)$", text))
+    fields = dict(re.findall(r"(?m)^(\w+)[ \t]*=[ \t]*(\S+)$", text))
     return fields.get("stream", "") if fields.get("state") == "enabled" else ""
 
 
@@ -123,13 +125,15 @@ def _stream(node: Node) -> str:
 
 #: Packages that only a driver has, by whatever name its kernel module or library comes.
 _DRIVER = ("libcuda1", "libnvidia-compute*", "nvidia-kernel*", "nvidia-open*", "nvidia-dkms*",
-           "kmod-nvidia*", "nvidia-driver*", "libnvidia-ml*")  # fmt: skip
+           "kmod-nvidia*", "nvidia-driver*", "libnvidia-ml", "libnvidia-ml1")  # fmt: skip
+#: Packages of such a name that come without one: helpers, and what pins or proposes a driver.
+_NO_DRIVER = ("nvidia-kernel-common", "nvidia-driver-assistant", "nvidia-driver-pinning*")
 
 
 def _origin(node: Node, packages: Sequence[Package], makers: Dict[str, str]) -> Tuple[str, str]:
     """(origin of the driver that is installed, what showed it); ('', '') for no driver."""
     for package in packages:
-        if any(fnmatch.fnmatchcase(package.name, pattern) for pattern in _DRIVER):
+        if _matches(package.name, _DRIVER) and not _matches(package.name, _NO_DRIVER):
             maker = makers.get(package.name, "")
             nvidia = "nvidia.com" in maker.lower() or maker.strip().lower().startswith("nvidia")
             known = "nvidia" if nvidia else "distribution"
@@ -162,7 +166,7 @@ def _source(path: str, text: str) -> Optional[PackageSource]:
     uris = [uri for uri in re.findall(r"(?:https?|file|ftp):/[^\s\]]+", body) if _names_nvidia(uri)]
     if not uris:
         return None
-    signed = re.search(r"(?im)signed-by\s*[:=]\s*(\S+?)[\]\s]*$", body)
+    signed = re.search(r"(?i)signed-by[ \t]*[:=][ \t]*([^\s\]]+)", body)
     off = re.search(r"(?im)^\s*enabled\s*[:=]\s*(?:no|0|false)\s*$", body)
     return PackageSource(
         path, tuple(dict.fromkeys(uris)), signed.group(1) if signed else "", not off
@@ -182,7 +186,7 @@ _MODULE_FOLDERS = ("updates/dkms", "updates", "extra", "extra/*", "kernel/nvidia
 _MODULE = re.compile(r"nvidia(?:-current)?(?:-open)?\.ko(?:\.\w+)?")
 
 
-def _kernels(node: Node) -> Tuple[Kernel, ...]:
+def read_kernels(node: Node) -> Tuple[Kernel, ...]:
     """Kernels with an image; where none has one, as in a container, those with headers."""
     releases = node.names("/lib/modules")
     bootable = [release for release in releases if _has_image(node, release)]
@@ -190,7 +194,7 @@ def _kernels(node: Node) -> Tuple[Kernel, ...]:
         Kernel(
             release,
             _has_headers(node, release),
-            *_module(node, "/lib/modules/" + release),
+            *read_module(node, release),
             _stale_initramfs(node, release),
         )
         for release in bootable or releases
@@ -207,8 +211,9 @@ def _has_headers(node: Node, release: str) -> bool:
     return node.exists("/lib/modules/%s/build" % release)
 
 
-def _module(node: Node, base: str) -> Tuple[str, str]:
-    """(version, flavour) of the NVIDIA module below a kernel's folder, by modinfo."""
+def read_module(node: Node, release: str) -> Tuple[str, str]:
+    """(version, flavour) of the NVIDIA module for a kernel, by modinfo; ('', '') for none."""
+    base = "/lib/modules/" + release
     paths = [
         p for folder in _MODULE_FOLDERS for p in node.glob("%s/%s/nvidia*.ko*" % (base, folder))
     ]
@@ -248,7 +253,8 @@ def _files(node: Node) -> Tuple[Tuple[str, str], ...]:
     )
 
 
-def _services(node: Node) -> Tuple[Tuple[str, str], ...]:
+def read_services(node: Node) -> Tuple[Tuple[str, str], ...]:
+    """(unit, state) of those services that are there; 'unknown' where systemd does not answer."""
     folders = ("/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system")
     there = [
         name

@@ -52,9 +52,15 @@ def write_json(path: str, content: object, mode: int = 0o644) -> None:
 
 
 def add(node: Node, prefix: str, created: Iterable[Tuple[str, str]]) -> None:
-    """Note (path, kind) pairs before they are made: a killed run leaves nothing unlisted."""
+    """Note (path, kind) pairs before they are made: a killed run leaves nothing unlisted.
+
+    Raises ValueError for a tree outside ``prefix``: removal takes a tree whole, whatever is in it.
+    """
     entries = read(node, prefix)
     new = {path: kind for path, kind in created if path not in entries}
+    for path, kind in new.items():
+        if kind == "tree" and not path.startswith(prefix.rstrip("/") + "/"):
+            raise ValueError("%s: no tree of torchnode lies outside %s" % (path, prefix))
     if new:
         entries.update(new)
         content = {"created": [{"path": p, "kind": k} for p, k in entries.items()]}

@@ -42,7 +42,7 @@ def prepare(node: Node, prefix: str, facts: str) -> None:
     names = (RECORD, LOCK, LOCK + GUARD, progress_file.NAME)
     files = [*["%s/%s" % (prefix, name) for name in names], fact_path(facts)]
     manifest.add(node, prefix, made + [(path, "file") for path in files])
-    manifest.add(node, prefix, [(prefix + "/uv", "tree")])
+    manifest.add(node, prefix, [(prefix + name, "tree") for name in ("/uv", "/keys")])
 
 
 def fact_path(facts: str) -> str:

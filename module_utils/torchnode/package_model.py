@@ -71,6 +71,7 @@ class HostSoftware:
     services: Tuple[Tuple[str, str], ...] = ()
     boot_free_bytes: Optional[int] = None  # of the file system of /boot
     var_free_bytes: Optional[int] = None  # of the file system of /var
+    cuda_default: str = ""  # the folder that /usr/local/cuda leads to, '' for none
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,24 @@ class PackageWish:
 
 
 @dataclass(frozen=True)
+class WheelWish:
+    """A cuDNN for one CUDA major, from a wheel whose SHA-256 is known.
+
+    ``version`` is the full one ('9.10.2.21'), ``project`` the index's name of it.
+    """
+
+    project: str
+    version: str
+    cuda: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """Its folder below <prefix>/cudnn, and how survey names it: '9.10.2.21-cu12'."""
+        return "%s-cu%d" % (self.version, self.cuda)
+
+
+@dataclass(frozen=True)
 class HostPlan:
     """The system's side of a stack: its sources, and the packages of each component in order."""
 
@@ -122,3 +141,5 @@ class HostPlan:
     files: Tuple[Tuple[str, str], ...] = ()  # (path, content) of the files that must exist
     signing_key: str = ""  # on the node: what signs modules where Secure Boot is on
     signing_certificate: str = ""
+    cudnn_wheels: Tuple[WheelWish, ...] = ()  # the first is the default
+    cuda_default: str = ""  # the toolkit that /usr/local/cuda is to be: '12.8', '' for any

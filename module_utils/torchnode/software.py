@@ -8,6 +8,7 @@ import pwd
 import re
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
+from . import cudnn_wheel
 from .model import Process, SoftwareItem
 from .node import Node
 
@@ -60,8 +61,20 @@ def _toolkit_version(text: str) -> str:
         return "unreadable version.json"
 
 
-def read_cudnn(node: Node) -> Tuple[SoftwareItem, ...]:
-    """System copies of cuDNN, by header; torch's own lies in its packages and is not counted."""
+def read_cudnn(node: Node, prefix: str = "") -> Tuple[SoftwareItem, ...]:
+    """Copies of cuDNN for compilers; torch's own lies in its packages and is not counted.
+
+    The system's are told by their headers ('cudnn'), those that a wheel brought below ``prefix`` by
+    their folder ('cudnn-wheel', version '9.10.2.21-cu12').
+    """
+    wheels = cudnn_wheel.read(node, prefix) if prefix else []
+    folder = cudnn_wheel.base(prefix)
+    return _system_cudnn(node) + tuple(
+        SoftwareItem("cudnn-wheel", name, "%s/%s" % (folder, name)) for name in wheels
+    )
+
+
+def _system_cudnn(node: Node) -> Tuple[SoftwareItem, ...]:
     headers: List[str] = []
     for folder in ("/usr/include", "/usr/include/*-linux-gnu", "/usr/local/cuda*/include"):
         headers += node.glob(folder + "/cudnn_version*.h")

@@ -116,7 +116,7 @@ def _fill(
     watch: Watch,
 ) -> None:
     new = ["venv", "--quiet", "--no-config", "--python", order.stack.python, path]
-    _uv(order, new, environment, watch)
+    run_uv(order, new, environment, watch)
     lock = os.path.join(path, "torchnode.lock")
     _write(lock, order.lines)
     _sync(order, path, lock, environment, watch)
@@ -125,7 +125,7 @@ def _fill(
     _, damage = venv.compare(node, path, packages, hashes)
     damaged = sorted({line.partition(":")[0] for line in damage} & set(packages))
     if damaged:
-        _uv(order, ["cache", "clean", "--quiet", *damaged], environment, watch)
+        run_uv(order, ["cache", "clean", "--quiet", *damaged], environment, watch)
         _sync(order, path, lock, environment, watch, damaged)
         _, damage = venv.compare(node, path, packages, hashes)
     _check(node, order, path, damage)
@@ -168,7 +168,7 @@ def _sync(
 ) -> None:
     again = [argument for name in anew for argument in ("--reinstall-package", name)]
     exact = ["--require-hashes", "--no-config", "--strict"]
-    _uv(
+    run_uv(
         order,
         ["pip", "sync", *exact, *again, "--python", path + "/bin/python", lock],
         environment,
@@ -245,7 +245,10 @@ def _write(path: str, text: str) -> None:
     os.replace(temporary, path)
 
 
-def _uv(order: Order, arguments: List[str], environment: Mapping[str, str], watch: Watch) -> None:
+def run_uv(
+    order: Order, arguments: List[str], environment: Mapping[str, str], watch: Watch
+) -> None:
+    """Run the order's uv to its end. Raises BuildFailed with the cause of what it said."""
     try:
         done = uv_run.run([order.uv, *arguments], environment, UV_SECONDS, watch)
     except subprocess.TimeoutExpired:

@@ -47,7 +47,7 @@ def survey(
         drivers=drivers,
         pythons=read_pythons(node, user, own_python),
         toolkits=read_toolkits(node),
-        cudnn=read_cudnn(node),
+        cudnn=read_cudnn(node, prefix),
         holds=read_holds(node),
         stack=current,
         stacks=read_stacks(node, prefix),

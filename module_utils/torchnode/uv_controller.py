@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Mapping
+import shlex
+from typing import Any, Dict, Mapping
 
 from ansible.module_utils.urls import ConnectionError as UrlError
 from ansible.module_utils.urls import open_url
 
-from . import package_index, uv_wheel
-from .data.uv import WHEELS
+from . import package_index, uv_install, uv_wheel
+from .data.uv import VERSION, WHEELS
+from .outcome import Outcome, Result
 
 CACHE = "~/.cache/torchnode"
 
@@ -44,3 +46,46 @@ def fetch(url: str) -> bytes:
     except UrlError as error:  # not an OSError in Ansible's client
         raise OSError(str(error)) from None
     return content
+
+
+def bring(action: Any, args: Mapping[str, Any]) -> Dict[str, str]:
+    """A module's options for the pinned uv; it is sent when the node has not this very file.
+
+    ``action`` is Ansible's action plugin of python_stack or cudnn_wheel, ``args`` its options.
+
+    Raises NotAvailable and OSError where the controller cannot get it.
+    """
+    source = binary_for(args["system"], args["machine"], args)
+    target = f"{args['prefix']}/uv/{VERSION}/uv"
+    if action._task.check_mode:
+        return {"uv": target}
+    digest = uv_install.sha256(source)
+    if _remote_digest(action, target) == digest:
+        return {"uv": target}
+    folder = action._make_tmp_path()
+    sent = action._transfer_file(source, action._connection._shell.join_path(folder, "uv"))
+    action._fixup_perms2((folder, sent))
+    return {"uv": target, "uv_sent": sent, "uv_sha256": digest}
+
+
+def refusal(identity: str, why: str) -> Dict[str, Any]:
+    """A task's result where the controller has no uv: the outcome ``identity`` says it."""
+    outcome = Outcome(
+        identity, "apply", Result.FAIL, observed=why,
+        expected=f"uv {VERSION} on the controller, which brings it to the nodes",
+        cause="The program that fetches packages is not to be had. Nothing was changed.",
+        remedy="Name an index (torchnode_index_url) or a folder with the wheel "
+        "(torchnode_find_links) that the controller reaches, and a cache that it may write.",
+    )  # fmt: skip
+    said = f"{outcome.observed} {outcome.remedy}"
+    return {"failed": True, "msg": said, "torchnode": {
+        "stage": "apply", "outcomes": [outcome.as_dict()],
+    }}  # fmt: skip
+
+
+def _remote_digest(action: Any, path: str) -> str:
+    """The file's SHA-256 on the node; '' where there is no such file. macOS has shasum."""
+    name = shlex.quote(path)
+    command = f"sha256sum {name} 2>/dev/null || shasum -a 256 {name} 2>/dev/null"
+    out = str(action._low_level_execute_command(command)["stdout"]).split()
+    return out[0] if out else ""

@@ -108,6 +108,11 @@ def compare(
     return found, damage + _differences(expected, found)
 
 
+def compare_folder(node: Node, site: str) -> List[str]:
+    """What of the packages in ``site`` differs from their RECORDs, every byte read."""
+    return _packages(node, site, {}, True)
+
+
 def read_torch_version(node: Node, path: str) -> Optional[str]:
     """torch's version with its local tag, from torch/version.py as text.
 

@@ -36,8 +36,8 @@ CHILDREN = {"probe", *(name for name in MODULES if name.startswith("burn_in.chil
 PURE = {
     "model", "package_model", "outcome", "stack", "torch_choice", "driver_choice", "expectation",
     "device_fit",
-    "plan", "host_choice", "host_plan", "nvidia_packages", "nvidia_fabric", "package_versions",
-    "reboot_gate",
+    "plan", "nvcc_failures", "host_choice", "host_plan", "nvidia_packages", "nvidia_fabric",
+    "package_versions", "reboot_gate",
     "policy", "locks", "records", "start", "task_failures", "supplied_wheel", "uv_failures",
     *("system_packages." + name for name in (
         "apt_text", "base", "dnf_text", "failures", "openpgp", "selection", "source_text",

@@ -236,3 +236,24 @@ def test_the_hosts_kernel_is_not_this_nodes_to_boot(system: dict[str, Any]) -> N
 def test_no_module_for_any_kernel_is_no_reason_to_boot() -> None:
     facts = node(dataclasses.replace(SOFTWARE, kernels=(Kernel(RUNNING),)), loaded=None)
     assert reason(facts, wishing(facts)) == ""
+
+
+# ---- toolkits ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("there", "why"),
+    [
+        ("/usr/local/cuda-13.0", None),
+        ("/usr/local/cuda-12.8", "the default is /usr/local/cuda-12.8, not /usr/local/cuda-13.0"),
+        ("", "the default is none, not /usr/local/cuda-13.0"),
+    ],
+)
+def test_the_default_toolkit_is_part_of_the_plan(there: str, why: Any) -> None:
+    toolkit = PackageWish("cuda_toolkit", ("cuda-toolkit-13-0",), "", ("cuda-toolkit-13-0",))
+    packages = (*PACKAGES, Package("cuda-toolkit-13-0", "13.0.2-1", held=True))
+    facts = node(dataclasses.replace(SOFTWARE, packages=packages, cuda_default=there))
+    stack = wishing(facts, WISH, toolkit)
+    assert stack.host
+    stack = dataclasses.replace(stack, host=dataclasses.replace(stack.host, cuda_default="13.0"))
+    assert [step.why for step in host_steps(facts, stack)] == ([why] if why else [])

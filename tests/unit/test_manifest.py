@@ -125,3 +125,13 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == {"a": 1}
     assert os.listdir(tmp_path) == ["x.json"]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_no_tree_outside_the_prefix_is_ever_noted(tmp_path: Path) -> None:
+    """Removal takes a tree whole: one slip here would take somebody's folder."""
+    node = Node(str(tmp_path))
+    (tmp_path / "opt/t").mkdir(parents=True)
+    for path in ("/opt/tools", "/opt", "/opt/t"):
+        with pytest.raises(ValueError, match="outside"):
+            manifest.add(node, "/opt/t", [(path, "tree")])
+    manifest.add(node, "/opt/t", [("/opt/t/stacks", "tree")])

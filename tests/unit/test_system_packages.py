@@ -19,6 +19,7 @@ from ansible.module_utils.torchnode.system_packages import (
 )
 from ansible.module_utils.torchnode.system_packages.base import Change, Order, Request
 from ansible.module_utils.torchnode.system_packages.failures import PackageError, Problem, explain
+from ansible.module_utils.torchnode.system_packages.runner import compiler_errors
 
 WISH = PackageWish("nvidia_driver", ("tool",), "580", ("tool", "lib", "gone"), ("rival-{other}",))
 CANDIDATES = {
@@ -291,6 +292,7 @@ def test_the_holder_of_a_lock_is_waited_for_and_named(tmp_path: Path) -> None:
         ("The following packages have unmet dependencies:", "conflict"),
         (" installed x package post-installation script subprocess returned error exit status 3",
          "script"),
+        ("Signing key: /var/lib/dkms/mok.key\ninstallation script of x failed", "script"),
         ("E: Package 'x' has no installation candidate", "no_version"),
         ("something never seen", "unknown"),
     ],
@@ -299,3 +301,19 @@ def test_what_went_wrong_is_told_apart(said: str, kind: str) -> None:
     problem = explain("apt-get", 100, said)
     assert problem.kind == kind
     assert all((problem.observed, problem.cause, problem.remedy))
+
+
+def test_a_module_that_does_not_compile_names_kernel_and_error(tmp_path: Path) -> None:
+    """As Debian 12's open modules 535.261.03 do with its kernel 6.1.0-56, on 2026-11-23."""
+    log = tmp_path / "make.log"
+    said = "nvidia/nv-pci.c:223:9: error: too few arguments to function 'pci_resize_resource'\n"
+    log.write_text("  CC [M] x\n" + said)
+    told = (
+        "Error! Bad return status for module build on kernel: 6.1.0-56-amd64 (x86_64)\n"
+        "Consult %s for more information.\ndpkg: error processing package nvidia-open\n" % log
+    )
+    problem = explain("apt-get", 100, told + "".join(compiler_errors(told)))
+    assert problem.kind == "module_build"
+    assert "6.1.0-56-amd64" in problem.observed
+    assert "pci_resize_resource" in problem.observed
+    assert compiler_errors("Consult /nowhere/make.log") == []

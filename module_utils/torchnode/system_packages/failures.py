@@ -42,6 +42,9 @@ class PackageError(Exception):
 
 # ---- what a program's output says ---------------------------------------------------------------
 
+#: The kind whose observation is two lines: which kernel, and what the compiler said.
+MODULE_BUILD = "module_build"
+
 #: (kind, pattern in the output, cause, remedy); the first that matches is taken, so that what
 #: stops everything else (a lock, a full disk) stands before what follows from it.
 _RULES: Tuple[Tuple[str, str, str, str], ...] = (
@@ -95,7 +98,7 @@ _RULES: Tuple[Tuple[str, str, str, str], ...] = (
         "signature",
         r"NO_PUBKEY|BADSIG|EXPKEYSIG|REVKEYSIG|is not signed|couldn't be verified"
         r"|signatures? (?:was|were) invalid|GPG check FAILED|not correct for this package"
-        r"|Signing key|repomd\.xml GPG signature verification error|Bad GPG signature"
+        r"|Signing key on|repomd\.xml GPG signature verification error|Bad GPG signature"
         r"|Signature (?:by|made).*(?:rejected|not accepted)|Sub-process .*(?:gpgv|sqv).* error",
         "The repository is not signed by the key that is trusted for it.",
         "Do not trust it blindly. Find out which key signs this repository (a mirror may be signed "
@@ -166,12 +169,21 @@ _RULES: Tuple[Tuple[str, str, str, str], ...] = (
         "again.",
     ),
     (
+        MODULE_BUILD,
+        r"Bad return status for module build on kernel|^[^ ]+:\d+:\d+: (?:fatal )?error: ",
+        "A kernel module does not compile for a kernel of this node: the kernel is newer than the "
+        "driver knows, or its headers are not whole.",
+        "Choose a newer torchnode_driver_version, or the other torchnode_driver_flavour where the "
+        "GPUs allow it (a distribution may have mended only one of the two), or remove that kernel "
+        "and what brings its headers.",
+    ),
+    (
         "script",
         r"subprocess returned error exit status|error processing package|scriptlet failed"
         r"|Error in (?:PRE|POST)\w* scriptlet|installation script",
         "A package's own script failed.",
-        "Read its words above; for a kernel module /var/lib/dkms/<module>/<version>/build/make.log "
-        "has the compiler's. Mend that, and run again.",
+        "Read its words above and in /var/log/apt/term.log or `dnf history info`, mend that, and "
+        "run again.",
     ),
 )
 
@@ -186,7 +198,8 @@ def explain(program: str, rc: int, output: str) -> Problem:
     for kind, pattern, cause, remedy in _RULES:
         found = [line for line in lines_of(output) if re.search(pattern, line)]
         if found:
-            return Problem(kind, _cut(_best(found, output)), cause, remedy)
+            words = "; ".join(found[:2]) if kind == MODULE_BUILD else _best(found, output)
+            return Problem(kind, _cut(words), cause, remedy)
     if rc == 127:
         return Problem(
             "no_program", "%s is not there" % program, "The program is not installed.",

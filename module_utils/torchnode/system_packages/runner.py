@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -68,6 +69,7 @@ class Runner:
         finally:
             late.cancel()
         rc = process.wait()
+        said += compiler_errors("".join(said)) if rc else []
         return Completed(124 if rc == -signal.SIGTERM else rc, "".join(said))
 
     def tell(self, text: str) -> None:
@@ -83,6 +85,15 @@ class Runner:
             if said[-1].strip():
                 self.tell(said[-1].strip())
         return said
+
+
+def compiler_errors(output: str) -> List[str]:
+    """What the compiler said, from DKMS logs that the output names: a rollback removes them."""
+    lines: List[str] = []
+    for path in re.findall(r"Consult (\S+/make\.log)", output):
+        with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as log:
+            lines += [line for line in log if re.search(r":\d+:\d+: (fatal )?error: ", line)]
+    return lines
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
