@@ -9,7 +9,7 @@ ARGS ?=
 # Ansible ignores an ansible.cfg in a world-writable directory; naming it keeps plugins found.
 export ANSIBLE_CONFIG ?= $(CURDIR)/ansible.cfg
 
-.PHONY: help docs site test test-full lint unit molecule requirements venv dev clean
+.PHONY: help docs site test test-full lint unit molecule vm requirements venv dev clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-22s %s\n", $$1, $$2 }'
@@ -38,6 +38,9 @@ unit: dev ## pytest, without a container
 
 molecule: dev ## three systemd nodes over SSH
 	@$(DEV_VENV)/bin/python tools/test molecule
+
+vm: dev ## one true reboot in an emulated machine: 10 minutes, and as long once for its image
+	@$(DEV_VENV)/bin/python tools/test vm
 
 requirements: dev ## recompile the hash-locked requirements from their .in files
 	@PATH="$(DEV_VENV)/bin:$$PATH" tools/compile-requirements

@@ -29,10 +29,12 @@ class ActionModule(ActionBase):
         given = self._task.args
         facts, stack = from_data(Facts, given["facts"]), from_data(Stack, given["stack"])
         allowed = str(given.get("reboot") or reboot_gate.NEVER)
-        outcomes = reboot_gate.gate(facts, stack, allowed, bool(given.get("allow_busy")))
+        busy, rebooted = bool(given.get("allow_busy")), bool(given.get("rebooted"))
+        # Straight after a boot another one would change nothing more.
+        outcomes = [] if rebooted else reboot_gate.gate(facts, stack, allowed, busy)
         now = any(outcome.result is Result.PASS for outcome in outcomes)
         if not outcomes:
-            outcomes = driver_outcomes(facts, stack)
+            outcomes = driver_outcomes(facts, stack, rebooted)
         bad = [o for o in outcomes if o.result in (Result.FAIL, Result.INCOMPLETE)]
         said = [f"{o.id}: {o.observed}. {o.cause} {o.remedy}" for o in bad]
         return dict(

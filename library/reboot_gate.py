@@ -25,6 +25,10 @@ options:
     type: str
     choices: [never, when_needed]
     default: never
+  rebooted:
+    description: The node has just booted, so that no other reboot is asked for.
+    type: bool
+    default: false
   allow_busy:
     description: Reboot although processes hold the accelerators.
     type: bool

@@ -8,7 +8,6 @@ The runs follow each other on one machine, as an operator's would.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 
 import image
@@ -150,7 +149,8 @@ def test_the_gate_says_what_a_boot_would_change(node, forbidden):
 
 def test_every_initramfs_keeps_nouveau_out(node, forbidden):
     for release in node.machine.read("ls /lib/modules").split():
-        assert re.search(r"^blacklist nouveau$", blacklisted(node, release), re.MULTILINE), release
+        # Debian's own file says "blacklist"; this line is torchnode's.
+        assert "install nouveau /bin/false" in blacklisted(node, release), release
 
 
 def test_a_node_in_use_is_not_rebooted_and_the_job_is_named(node, busy):
@@ -193,7 +193,8 @@ def test_nouveau_did_not_come_back(node, rebooted):
 
 
 def test_the_module_is_there_for_the_kernel_that_runs(node, rebooted):
-    assert node.machine.read("modinfo -F vermagic nvidia").split()[0] == node.kernels["rebooted"]
+    built_for = node.machine.read("modinfo -F vermagic nvidia-current-open").split()[0]
+    assert built_for == node.kernels["rebooted"]
 
 
 def test_without_hardware_the_module_stays_out_and_no_second_reboot_is_asked_for(node, rebooted):

@@ -19,9 +19,9 @@ from ..package_versions import of_family, problems, upstream
 STAGE = "apply"
 
 
-def driver_outcomes(facts: Facts, stack: Stack) -> List[Outcome]:
+def driver_outcomes(facts: Facts, stack: Stack, rebooted: bool = False) -> List[Outcome]:
     """Outcomes about the driver's packages, files, modules and services; none for one that is not
-    torchnode's to install."""
+    torchnode's to install. ``rebooted``: the machine has just booted with it."""
     wish = driver_wish(stack)
     if wish is None or stack.host is None:
         return []
@@ -33,7 +33,7 @@ def driver_outcomes(facts: Facts, stack: Stack) -> List[Outcome]:
         _modules(host, version),
         _initramfs(host),
         _flavour(stack, host),
-        _loaded(facts, version),
+        _loaded(facts, version, rebooted),
         _rivals(facts),
         _device_nodes(facts),
         *_fabric(stack.host, host, version),
@@ -138,7 +138,7 @@ def _flavour(stack: Stack, host: HostSoftware) -> Outcome:
     )  # fmt: skip
 
 
-def _loaded(facts: Facts, version: str) -> Outcome:
+def _loaded(facts: Facts, version: str, rebooted: bool) -> Outcome:
     expected = "module on disk, module loaded, library and NVML of one version"
     why = _hardware(facts)
     if why:
@@ -153,8 +153,11 @@ def _loaded(facts: Facts, version: str) -> Outcome:
     words = ", ".join("%s %s" % (name, value or "none") for name, value in seen.items())
     return _judged(
         "loaded", set(seen.values()) == {version} and bool(version), words, expected,
-        "What runs is not what is installed: programs meet a driver/library mismatch.",
-        "Reboot the node (or let the run do it with torchnode_reboot: when_needed).",
+        "The module did not come up with the boot." if rebooted
+        else "What runs is not what is installed: programs meet a driver/library mismatch.",
+        "Run `modprobe nvidia` and read `dmesg | grep -i nvidia`: 'No such device' means that no "
+        "GPU answers, another message what the module lacks." if rebooted
+        else "Reboot the node (or let the run do it with torchnode_reboot: when_needed).",
     )  # fmt: skip
 
 
