@@ -139,7 +139,7 @@ def _flavour(stack: Stack, host: HostSoftware) -> Outcome:
 
 
 def _loaded(facts: Facts, version: str, rebooted: bool) -> Outcome:
-    expected = "module on disk, module loaded, library and NVML of one version"
+    expected = "packages, module loaded, library, and NVML where it answers, of one version"
     why = _hardware(facts)
     if why:
         return _skipped("loaded", why, expected)
@@ -148,8 +148,9 @@ def _loaded(facts: Facts, version: str, rebooted: bool) -> Outcome:
         "packages": version,
         "loaded": driver.loaded if driver else None,
         "library": driver.userspace if driver else None,
-        "NVML": driver.nvml if driver and driver.nvml else version,
     }
+    if driver and driver.nvml:  # read through the stack's Python, where there is one already
+        seen["NVML"] = driver.nvml
     words = ", ".join("%s %s" % (name, value or "none") for name, value in seen.items())
     return _judged(
         "loaded", set(seen.values()) == {version} and bool(version), words, expected,
