@@ -34,6 +34,20 @@ options:
     description: Compare every file of the current stack with its recorded SHA-256 too.
     type: bool
     default: false
+  facts_folder:
+    description: The folder for the node's local fact; empty means this user's default. It is only
+      asked whether it can be written.
+    type: str
+    default: ''
+  find_links:
+    description: Folders on the node that hold wheels. It is only asked whether they can be read.
+    type: list
+    elements: str
+    default: []
+  ca_bundle:
+    description: The CA bundle on the node. It is only asked whether it can be read.
+    type: str
+    default: ''
 attributes:
   check_mode:
     support: full
@@ -61,7 +75,8 @@ torchnode:
       type: str
     facts:
       description: System, user, accelerators, drivers, Pythons, toolkits, cuDNN, holds, the
-        current stack with its damage, device users and the last record.
+        current stack with its damage, device users, the last record, and what stands in the way of
+        the paths that a run needs.
       type: dict
     outcomes:
       description: One outcome, C(survey.facts).
@@ -84,11 +99,22 @@ def main() -> None:
             "prefix": {"type": "path", "default": ""},
             "python": {"type": "str", "default": ""},
             "check_hashes": {"type": "bool", "default": False},
+            "facts_folder": {"type": "str", "default": ""},
+            "find_links": {"type": "list", "elements": "str", "default": []},
+            "ca_bundle": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     given = module.params
-    facts = survey(Node(), given["prefix"], given["python"], given["check_hashes"])
+    facts = survey(
+        Node(),
+        given["prefix"],
+        given["python"],
+        given["check_hashes"],
+        facts_folder=given["facts_folder"],
+        find_links=given["find_links"],
+        ca_bundle=given["ca_bundle"],
+    )
     seen = ", ".join(a.model for a in facts.accelerators) or "no accelerator"
     outcome = Outcome("survey.facts", "survey", Result.PASS, observed=seen, required=False)
     module.exit_json(

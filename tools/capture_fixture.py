@@ -5,7 +5,8 @@
 
 Standard library only, Python 3.9 or later, no root needed, nothing is changed. ``files`` maps a
 path to its text, ``links`` a path to where it points, ``nodes`` lists device nodes, ``commands``
-maps a command line to its output. Serial numbers, host names and addresses are not read.
+maps a command line to its output. Serial numbers, host names and addresses are not read: so
+neither are the files that name package repositories, which may be mirrors of the operator's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import glob
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 
@@ -61,6 +63,9 @@ FILES = [
     "/usr/include/cudnn_version.h",
     "/usr/include/x86_64-linux-gnu/cudnn_version*.h",
     "/usr/local/cuda/include/cudnn_version.h",
+    "/etc/dnf/modules.d/nvidia-driver.module",
+    "/etc/dnf/plugins/versionlock.list",
+    "/etc/modprobe.d/torchnode-nvidia.conf",
 ]
 PCI_FILES = [
     "vendor", "device", "class", "subsystem_vendor", "subsystem_device", "revision", "numa_node",
@@ -71,6 +76,10 @@ PCI_LINKS = ["driver", "physfn", "iommu_group"]
 NODES = [
     "/dev/nvidia*", "/dev/nvidia-caps/*", "/dev/dxg", "/dev/dri/*", "/dev/kfd", "/dev/davinci*",
     "/dev/cambricon*", "/dev/accel*", "/dev/vfio/*", "/dev/kmsg",
+    # Not devices, but of these only that they are there counts.
+    "/usr/bin/apt-get", "/usr/bin/dnf", "/usr/bin/nvidia-smi", "/usr/bin/nvidia-uninstall",
+    "/var/lib/nvidia/dirs", "/var/lib/dpkg/updates/*", "/boot/vmlinuz-*", "/lib/modules/*/vmlinuz",
+    "/lib/modules/*/build",
 ]  # fmt: skip
 LIBRARIES = [
     "/usr/lib/*/libcuda.so*", "/usr/lib/*/libnvidia-ml.so*", "/usr/lib64/libcuda.so*",
@@ -80,6 +89,10 @@ LIBRARIES = [
     "/usr/lib/*/libcudnn.so*", "/usr/local/cuda", "/usr/local/cuda-*",
     "/usr/lib/*/libze_intel_gpu.so*", "/usr/lib64/libze_intel_gpu.so*",
 ]  # fmt: skip
+UNITS = ["nvidia-persistenced", "nvidia-fabricmanager", "nvidia-dcgm"]
+UNIT_FOLDERS = ["/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system"]
+MODULES = ["updates/dkms", "updates", "extra", "extra/*", "kernel/nvidia-*", "kernel/drivers/video",
+           "weak-updates/*"]  # fmt: skip
 SMI_FIELDS = (
     "index,pci.bus_id,uuid,name,driver_version,memory.total,compute_cap,"
     "pcie.link.gen.current,pcie.link.width.current"
@@ -112,6 +125,20 @@ COMMANDS = [
     *(["/usr/sbin/sysctl", "-n", name] for name in SYSCTLS),
 ]
 
+#: The very queries that survey asks; of the answers only the lines of the NVIDIA stack are kept.
+PACKAGES = [
+    [
+        "dpkg-query", "-W", "-f",
+        "${db:Status-Want}\\t${db:Status-Status}\\t${Package}\\t${Version}\\t${source:Package}\\t"
+        "${Maintainer}\\n",
+    ],
+    ["rpm", "-qa", "--qf", "%{NAME}\\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\\t%{ARCH}\\t%{VENDOR}\\n"],
+]  # fmt: skip
+STACK = re.compile(
+    "nvidia|cuda|cudnn|nvcuvid|nvsdm|nvlsm|dkms|datacenter-gpu-manager|linux-headers|"
+    "kernel-devel|kernel-headers"
+)
+
 
 def read(path: str) -> str | None:
     try:
@@ -121,12 +148,42 @@ def read(path: str) -> str | None:
         return None
 
 
-def run(argv: list[str]) -> dict[str, object]:
+def run(argv: list[str], lines: re.Pattern[str] | None = None) -> dict[str, object]:
+    """A command's answer; with ``lines``, those of its lines that match."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return {"error": str(error)}
-    return {"rc": done.returncode, "out": done.stdout[:LIMIT_BYTES], "err": done.stderr[:2000]}
+    out = done.stdout
+    if lines is not None:
+        out = "".join(line for line in out.splitlines(True) if lines.search(line))
+    return {"rc": done.returncode, "out": out[:LIMIT_BYTES], "err": done.stderr[:2000]}
+
+
+def stack_commands() -> dict[str, dict[str, object]]:
+    """What the packages, the kernels' modules and the services of the NVIDIA stack are."""
+    found = {" ".join(argv): run(argv, STACK) for argv in PACKAGES}
+    told = re.compile("^(version|license):")
+    for path in driver_modules():
+        found["modinfo " + path] = run(["modinfo", path], told)
+    units = [u for u in UNITS if any(os.path.exists(f"{f}/{u}.service") for f in UNIT_FOLDERS)]
+    if units:
+        asked = ["systemctl", "is-active", *units]
+        found[" ".join(asked)] = run(asked)
+    return found
+
+
+def driver_modules() -> list[str]:
+    """The driver's modules, of every kernel."""
+    patterns = [f"/lib/modules/*/{folder}/nvidia*.ko*" for folder in MODULES]
+    return sorted(p for pattern in patterns for p in glob.glob(pattern))
+
+
+def present() -> list[str]:
+    """Paths of which only that they are there counts."""
+    units = [f"{folder}/{unit}.service" for folder in UNIT_FOLDERS for unit in UNITS]
+    paths = [p for pattern in [*NODES, *units] for p in glob.glob(pattern)]
+    return sorted({*paths, *driver_modules()})
 
 
 def capture() -> dict[str, object]:
@@ -141,6 +198,8 @@ def capture() -> dict[str, object]:
                 text = "\0".join(e for e in text.split("\0") if e.startswith("container="))
             if "cudnn_version" in path:
                 text = "\n".join(line for line in text.splitlines() if line.startswith("#define"))
+            if "versionlock" in path:
+                text = "".join(line for line in text.splitlines(True) if STACK.search(line))
             files[path] = text
     cpuinfo = read("/proc/cpuinfo") or ""
     files["/proc/cpuinfo"] = cpuinfo.split("\n\n")[0] + "\n"
@@ -148,6 +207,7 @@ def capture() -> dict[str, object]:
     for path in sorted(p for pattern in link_patterns for p in glob.glob(pattern)):
         links[path] = os.path.basename(os.path.realpath(path))
     commands = {" ".join(argv): run(argv) for argv in COMMANDS}
+    commands.update(stack_commands())
     commands["ldconfig -p"] = {
         key: "\n".join(s for s in str(value).splitlines() if "nvidia" in s or "cud" in s)
         if key == "out" else value
@@ -163,7 +223,7 @@ def capture() -> dict[str, object]:
         "uid": os.getuid(),
         "files": files,
         "links": links,
-        "nodes": sorted(p for pattern in NODES for p in glob.glob(pattern)),
+        "nodes": present(),
         "commands": commands,
     }
 

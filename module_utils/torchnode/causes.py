@@ -211,6 +211,13 @@ _ROWS = (
         "CPU; an abort often means mixed libraries on LD_LIBRARY_PATH or LD_PRELOAD.",
     ),
     Cause(
+        "no_stack",
+        "no stack is installed",
+        "No stack is installed under {prefix}: there is nothing to verify yet.",
+        "Run playbooks/provision.yml or site.yml, which install it, or name an environment to "
+        "adopt with torchnode_python.",
+    ),
+    Cause(
         "interpreter_unusable",
         "the interpreter does not run",
         "The probe got no answer from {python}: {text}",

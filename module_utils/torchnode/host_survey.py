@@ -105,7 +105,7 @@ def _rpm_packages(
 def _versionlocks(node: Node) -> List[str]:
     text = node.read("/etc/dnf/plugins/versionlock.list") or ""
     lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith(("#", "!"))]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _locked(name: str, version: str, arch: str, locks: Sequence[str]) -> bool:
@@ -220,7 +220,7 @@ def read_module(node: Node, release: str) -> Tuple[str, str]:
     for path in paths:
         if not _MODULE.fullmatch(os.path.basename(path)):
             continue
-        told = node.run(["modinfo", node.path(path)]).out
+        told = node.run(["modinfo", path]).out
         fields = dict(re.findall(r"(?m)^(\w+):\s+(.*)$", told))
         if fields.get("version"):
             flavour = "open" if "MIT" in fields.get("license", "") else "proprietary"

@@ -142,6 +142,18 @@ class SoftwareItem:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A path on the node that ``variable`` names or whose default it is.
+
+    ``problem`` says what stands in the way of using it, '' where nothing does.
+    """
+
+    variable: str
+    path: str
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything that survey reads of a node, in one record."""
 
@@ -163,6 +175,7 @@ class Facts:
     unfinished: Tuple[str, ...] = ()  # folders of stacks that were never finished
     python_problem: str = ""  # why the interpreter to adopt does not run; '' where none is named
     host: Optional[HostSoftware] = None  # None: no Linux, or no GPU whose driver it would be
+    places: Tuple[Place, ...] = ()  # what a run writes, and what the stack's build reads
 
 
 @dataclass(frozen=True)

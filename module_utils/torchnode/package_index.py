@@ -10,7 +10,7 @@ from __future__ import annotations
 import configparser
 import os
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Mapping, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
 
@@ -119,10 +119,13 @@ def uv_environment(chosen: Sources, torch_index: str, environ: Mapping[str, str]
 
 def usable(places: Iterable[str]) -> List[str]:
     """Places without the local folders that do not exist: pip ignores those, uv stops at them."""
-    kept = []
-    for place in places:
-        parts = urlsplit(place)
-        folder = unquote(parts.path) if parts.scheme == "file" else place
-        if parts.scheme not in ("", "file") or os.path.isdir(folder):
-            kept.append(place)
-    return kept
+    folders = [(place, local_folder(place)) for place in places]
+    return [place for place, folder in folders if folder is None or os.path.isdir(folder)]
+
+
+def local_folder(place: str) -> Optional[str]:
+    """The folder that a place of packages is on the machine itself; None for another URL."""
+    parts = urlsplit(place)
+    if parts.scheme == "file":
+        return unquote(parts.path)
+    return None if parts.scheme else place

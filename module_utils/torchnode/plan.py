@@ -12,6 +12,7 @@ from .driver_choice import present_version
 from .host_plan import host_preflight, host_steps
 from .model import Facts, Stack, Step
 from .outcome import Outcome, Result
+from .place_fit import place_outcomes
 from .requirements.backends.toolkit import cause_values, too_old
 from .retention import superseded
 
@@ -96,6 +97,7 @@ def preflight(facts: Facts, stack: Stack, steps: Sequence[Step], allow_busy: boo
     outcomes += host_preflight(facts, stack, steps)
     outcomes += _toolkit_outcomes(facts, stack)
     outcomes += _lock_outcomes(stack, steps)
+    outcomes += place_outcomes(facts, steps)
     outcomes.append(_disk_outcome(facts, stack))
     if any(step.disruptive for step in steps):
         outcomes.append(_busy_outcome(facts, allow_busy))

@@ -18,7 +18,8 @@ class ProbeReport:
     ``sections`` holds the data of each section that ended well, ``errors`` the exception text of
     each that did not, ``unfinished`` the one that had started when the probe ended. Exactly one
     of ``exit_status`` and ``signal`` is set once the probe has ended; neither when it could not
-    be started (``start_error``). ``complete`` is True when the probe reached its own end.
+    be started (``start_error``); ``missing`` is True where nothing of the interpreter's name is
+    there, not even a broken link. ``complete`` is True when the probe reached its own end.
     """
 
     sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -30,6 +31,7 @@ class ProbeReport:
     timed_out: bool = False
     seconds: float = 0.0
     start_error: Optional[str] = None
+    missing: bool = False
     stdout_tail: str = ""
     stderr_tail: str = ""
 

@@ -67,7 +67,7 @@ def run_probe(
         )
     except OSError as problem:
         os.close(read_end)
-        return ProbeReport(start_error=str(problem))
+        return ProbeReport(start_error=str(problem), missing=not os.path.lexists(python))
     finally:
         os.close(write_end)
     with os.fdopen(read_end, "rb", buffering=0) as channel, _killed_with_us(process):

@@ -156,12 +156,16 @@ class NodeReport:
         return str(accelerators[0]["backend"]) if accelerators else ("cpu" if self.facts else None)
 
     def torch(self) -> Optional[str]:
-        """torch as it answered, else as it was resolved."""
+        """torch as it answered, else as survey found it installed; None where none was seen."""
         observed = [o.observed for o in self.outcomes if o.id == "verify.torch_version"]
         if observed and observed[-1]:
             return observed[-1]
-        torch = (self.stack or {}).get("torch")
-        return "+".join(filter(None, (torch["version"], torch["tag"]))) if torch else None
+        if Stage.APPLY.value in self.stages and "python_stack" in [
+            s["component"] for s in self.plan
+        ]:
+            return None  # what survey found has been replaced
+        installed = self.facts.get("stack") or {}
+        return installed.get("torch") or None
 
 
 def document(run: Mapping[str, Any], nodes: Iterable[NodeReport], status: str) -> Dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import Any, Dict, Iterator, List, Mapping, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from .outcome import Result
 from .report_table import accelerators
@@ -73,13 +73,18 @@ def _plan(entry: Mapping[str, Any]) -> Dict[str, Any]:
         "nodes": [],
         "state": _state(entry, hindering),
         "accelerators": accelerators(entry),
-        "torch": entry["torch"],
+        "torch": _resolved(stack.get("torch")) or entry["torch"],
         "reboot": any(step["reboot"] for step in entry["plan"]),
         "steps": [dict(step) for step in entry["plan"]],
         "choices": [{key: r[key] for key in _CHOICE} for r in stack.get("reasons") or []],
         "blocked_by": [{key: o[key] for key in _OUTCOME} for o in hindering],
         "warnings": [{key: o[key] for key in _OUTCOME} for o in warned],
     }
+
+
+def _resolved(torch: Optional[Mapping[str, str]]) -> str:
+    """The build as torch/version.py will spell it; '' for an adopted environment."""
+    return "+".join(filter(None, (torch["version"], torch["tag"]))) if torch else ""
 
 
 def _hinders(outcome: Mapping[str, Any]) -> bool:

@@ -27,8 +27,13 @@ RANGES: Mapping[str, Tuple[float, float]] = {
 }
 FOLDERS = ("torchnode_prefix", "torchnode_facts_folder")
 
-#: Where the packages' own pages lie; a slip here is found before anything is touched.
-INDEXES = ("torchnode_index_url", "torchnode_extra_index_urls", "torchnode_torch_index_url")
+#: Where packages come from; a slip here is found before anything is touched.
+INDEXES = (
+    "torchnode_index_url",
+    "torchnode_extra_index_urls",
+    "torchnode_torch_index_url",
+    "torchnode_find_links",
+)
 _INDEX = re.compile(r"https?://[^/\s]|file://|/")
 
 

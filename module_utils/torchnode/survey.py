@@ -13,6 +13,7 @@ from .host_survey import read_host
 from .model import Accelerator, Driver, Facts, User
 from .node import Node
 from .node_files import RECORD
+from .places import read_places
 from .software import read_cudnn, read_holds, read_processes, read_toolkits
 from .system import python_problem, read_pythons, read_system, read_user
 from .venv import read_current, read_stacks, read_unfinished
@@ -31,8 +32,14 @@ def survey(
     python: str = "",
     hashes: bool = False,
     own_python: str = os.path.realpath(sys.executable),
+    facts_folder: str = "",
+    find_links: Sequence[str] = (),
+    ca_bundle: str = "",
 ) -> Facts:
-    """Read the machine. An empty ``prefix`` means the default; ``python`` is adopted."""
+    """Read the machine. An empty ``prefix`` means the default; ``python`` is adopted.
+
+    ``facts_folder``, ``find_links`` and ``ca_bundle`` are the operator's variables of that name.
+    """
     user = read_user(node)
     prefix = os.path.normpath(prefix) if prefix else default_prefix(user)
     current = read_current(node, prefix, hashes)
@@ -57,6 +64,7 @@ def survey(
         record=read_record(node, prefix),
         python_problem=python_problem(node, python),
         host=read_host(node) if any(a.backend == "cuda" for a in accelerators) else None,
+        places=read_places(node, user, prefix, facts_folder, find_links, ca_bundle),
     )
 
 

@@ -35,7 +35,7 @@ CHILDREN = {"probe", *(name for name in MODULES if name.startswith("burn_in.chil
 #: Touch no subprocess, torch, clock or file.
 PURE = {
     "model", "package_model", "outcome", "stack", "torch_choice", "driver_choice", "expectation",
-    "device_fit",
+    "device_fit", "place_fit",
     "plan", "nvcc_failures", "host_choice", "host_plan", "nvidia_packages", "nvidia_fabric",
     "package_versions", "reboot_gate",
     "policy", "locks", "records", "start", "task_failures", "supplied_wheel", "uv_failures",

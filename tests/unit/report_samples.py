@@ -13,6 +13,7 @@ from ansible.module_utils.torchnode import journal, report
 from ansible.module_utils.torchnode.model import (
     Accelerator,
     Driver,
+    InstalledStack,
     Link,
     Reason,
     Stack,
@@ -45,6 +46,12 @@ STACK = Stack(
     digest="0123456789abcdef",
     packages=(("torch", "2.13.0"),),
     reasons=(Reason("backend", "cuda", "8 accelerators found"),),
+)
+INSTALLED = InstalledStack(
+    STACK.digest,
+    "/opt/torchnode/stacks/0123456789abcdef.1",
+    STACK.interpreter,
+    torch="2.13.0+cu130",
 )
 STEP = Step("python_stack", "install", "none", "torch 2.13.0+cu130", "no stack is installed")
 BURNED = {
@@ -83,6 +90,7 @@ def facts(count: int = 8, model: str = "NVIDIA H200") -> dict:
         "accelerators": as_data(parts),
         "drivers": as_data(drivers),
         "system": as_data(System("Linux", "x86_64", "6.8.0")),
+        "stack": as_data(INSTALLED),
     }
 
 

@@ -67,9 +67,8 @@ def modules(node: FixtureNode, told: dict[str, tuple[str, str]]) -> None:
         node.write(path, "")
 
     def modinfo(argv: Sequence[str]) -> Completed:
-        path = "/" + os.path.relpath(argv[-1], node.root)
-        version, license_ = told[path]
-        return Completed(0, f"filename:       {path}\nlicense:        {license_}\n"
+        version, license_ = told[argv[-1]]
+        return Completed(0, f"filename:       {argv[-1]}\nlicense:        {license_}\n"
                             f"version:        {version}\nsupported:      external\n")  # fmt: skip
 
     node.answers["modinfo"] = modinfo

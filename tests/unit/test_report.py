@@ -254,8 +254,16 @@ def test_a_report_keeps_few_samples_of_each_device():
     assert kept[-1] == rows[-1]
 
 
-def test_a_build_without_a_local_version_has_no_plus():
-    """macOS' wheels."""
+def test_the_table_shows_the_torch_that_was_seen():
+    """Resolved is not installed; what verify saw wins over survey, and apply makes survey stale."""
     node = surveyed()
-    node.stack = {**(node.stack or {}), "torch": {"version": "2.13.0", "tag": ""}}
-    assert node.torch() == "2.13.0"
+    assert node.torch() == "2.13.0+cu130"  # as survey found it
+    node.facts["stack"] = None
+    assert lines_for(table(document([node], PLAN), 120), "node-1")[0].split()[-2] == "-"
+    seen = outcome("verify.torch_version", "pass", observed="2.11.0+cu126").as_dict()
+    node.add("verify", {"stage": "verify", "outcomes": [seen]})
+    assert node.torch() == "2.11.0+cu126"
+    changed = told(surveyed(), "apply", "pass")
+    assert changed.torch() == "2.13.0+cu130"
+    changed.plan = [as_data(STEP)]
+    assert changed.torch() is None

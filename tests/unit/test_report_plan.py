@@ -87,3 +87,14 @@ def test_no_line_is_wider_than_the_terminal(width):
     """Narrower than 60 columns the terminal folds by itself."""
     text = report_plan.text(document([planned("a", [DRIVER, STEP])], PLAN), width)
     assert max(map(len, text.splitlines())) <= max(width, 60)
+
+
+def test_the_plan_names_the_torch_that_was_resolved():
+    """Also where nothing is installed yet; the builds for macOS have no local version."""
+    node = planned("mac")
+    node.facts["stack"] = None
+    assert plan_of([node])[0]["plans"][0]["torch"] == "2.13.0+cu130"
+    node.stack = {**(node.stack or {}), "torch": {"version": "2.13.0", "tag": ""}}
+    assert plan_of([node])[0]["plans"][0]["torch"] == "2.13.0"
+    node.stack["torch"] = None  # adopted
+    assert plan_of([node])[0]["plans"][0]["torch"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -12,7 +13,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from verify_samples import facts, make_companions, make_torch, stack, tells
 
-from ansible.module_utils.torchnode.model import as_data
+from ansible.module_utils.torchnode.model import InstalledStack, as_data
 from ansible.module_utils.torchnode.outcome import Outcome, Result
 
 FILE = Path(__file__).resolve().parents[2] / "library" / "torch_requirements.py"
@@ -154,6 +155,35 @@ def test_an_interpreter_that_is_missing_fails_outside_check_mode(run):
     status, result = run(python="/nowhere/bin/python")
     assert status == 1
     assert result["msg"].startswith("verify.interpreter")
+
+
+def test_no_stack_is_a_cause_of_its_own(run, tmp_path):
+    """Nothing under the prefix; not where survey found a stack, nor where a link points nowhere."""
+    prefix = str(tmp_path / "torchnode")
+    python = prefix + "/current/bin/python"
+    wanted = dataclasses.replace(stack("cpu"), prefix=prefix)
+    found = InstalledStack(wanted.digest, prefix + "/stacks/1", python)
+    bare, damaged = facts(0), dataclasses.replace(facts(0), stack=found)
+
+    def told(surveyed, resolved=wanted):
+        status, result = run(python=python, stack=as_data(resolved), facts=as_data(surveyed))
+        assert status == 1
+        outcome = next(
+            o for o in result["torchnode"]["outcomes"] if o["id"] == "verify.interpreter"
+        )
+        assert outcome["result"] == "fail"
+        return outcome
+
+    outcome = told(bare)
+    assert (outcome["observed"], outcome["expected"]) == ("no stack", "a stack under " + prefix)
+    assert "No stack is installed under " + prefix in outcome["cause"]
+    assert "playbooks/provision.yml" in outcome["remedy"]
+    assert "probe got no answer" in told(damaged)["cause"]
+    adopted = dataclasses.replace(wanted, adopted=True, python=python)
+    assert "probe got no answer" in told(bare, adopted)["cause"]
+    (tmp_path / "torchnode" / "current" / "bin").mkdir(parents=True)
+    (tmp_path / "torchnode" / "current" / "bin" / "python").symlink_to("/nowhere/python3")
+    assert "probe got no answer" in told(bare)["cause"]
 
 
 @pytest.mark.parametrize(

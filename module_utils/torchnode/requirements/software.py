@@ -36,6 +36,11 @@ def interpreter(subject: Subject) -> Outcome:
     if version is None:
         if subject.report.timed_out:
             return unmeasured("interpreter", subject, "python", expected)
+        if subject.no_stack is not None:
+            return failed(
+                "interpreter", "no_stack", "no stack", "a stack under " + subject.no_stack,
+                prefix=subject.no_stack,
+            )  # fmt: skip
         text = "; ".join(filter(None, (subject.report.ending(), last_line(subject))))
         return failed(
             "interpreter", "interpreter_unusable", "no answer", expected,

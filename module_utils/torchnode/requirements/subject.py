@@ -52,6 +52,16 @@ class Subject:
         return self.stack is None or self.stack.adopted
 
     @property
+    def no_stack(self) -> Optional[str]:
+        """The prefix under which torchnode's own stack should be and is not; None otherwise.
+
+        A stack that survey found and whose interpreter is gone is a damaged one.
+        """
+        stack, found = self.stack, self.facts.stack if self.facts is not None else None
+        absent = self.report.missing and found is None
+        return stack.prefix if stack is not None and not stack.adopted and absent else None
+
+    @property
     def backend(self) -> str:
         """The backend that this node has to show: the stack's, else what hardware says."""
         if self.stack is not None:
