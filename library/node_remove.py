@@ -81,6 +81,16 @@ def take_out_packages(node: Node, prefix: str, check: bool) -> List[str]:
     return removal.take_out(node, prefix, manager_of(node, run), run, check)
 
 
+def told(prefix: str, removed: List[str], kept: List[str], packages: List[str], check: bool) -> str:
+    """What was taken out and what stays, in one line."""
+    if not (removed or kept or packages):
+        return "nothing of torchnode is there: no manifest in %s, and no packages" % prefix
+    return "%s %d path%s; kept: %s; packages: %s" % (
+        "would remove" if check else "removed", len(removed), "" if len(removed) == 1 else "s",
+        ", ".join(kept) or "nothing", "; ".join(packages) or "none",
+    )  # fmt: skip
+
+
 def main() -> None:
     """Parse, remove, exit."""
     module = AnsibleModule(
@@ -116,7 +126,7 @@ def main() -> None:
         removed=removed,
         packages=packages,
         kept=kept,
-        msg="%d removed, %d folders kept" % (len(removed), len(kept)),
+        msg=told(prefix, removed, kept, packages, module.check_mode),
         diff={"before": "".join(p + "\n" for p in [*packages, *removed]), "after": ""},
     )
 

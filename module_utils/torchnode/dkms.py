@@ -45,24 +45,28 @@ def unbuilt(host: HostSoftware, order: Order) -> List[Kernel]:
 
 
 def unsigned(node: Node, host: HostSoftware, order: Order) -> List[Kernel]:
-    """Kernels whose module DKMS built before it was told the key that signs it."""
+    """Kernels whose module DKMS installed before it was told the key that signs it."""
     version = wanted_version(host, order)
     named = _mtime(node, SIGNING_FILE) if not must_name_key(node, order) else float("inf")
     if not (version and _signs(order)) or named is None:
         return []
-    built = [(kernel, _built(node, version, kernel)) for kernel in host.kernels]
     return [
         kernel
-        for kernel, when in built
-        if when is not None and when < named and kernel.module == version
+        for kernel in host.kernels
+        if kernel.module == version and _installed(node, kernel) < named
     ]
 
 
-def _built(node: Node, version: str, kernel: Kernel) -> Optional[float]:
-    """When DKMS built the modules of a kernel, None where it did not."""
-    paths = node.glob("/var/lib/dkms/nvidia*/%s/%s/*/module/*.ko*" % (version, kernel.release))
+def _installed(node: Node, kernel: Kernel) -> float:
+    """When the oldest of the driver's modules was put into a kernel's folder."""
+    folders = ("updates/dkms", "updates", "extra", "extra/*")
+    paths = [
+        path
+        for folder in folders
+        for path in node.glob("/lib/modules/%s/%s/nvidia*.ko*" % (kernel.release, folder))
+    ]
     times = [time for time in (_mtime(node, path) for path in paths) if time is not None]
-    return min(times, default=None)
+    return min(times, default=float("inf"))
 
 
 def _mtime(node: Node, path: str) -> Optional[float]:
@@ -121,16 +125,16 @@ def name_key(node: Node, order: Order, host: HostSoftware) -> None:
 
 
 def build_all(
-    node: Node, version: str, kernels: Sequence[Kernel], again: Sequence[Kernel], run: Run
+    node: Node, order: Order, version: str, kernels: Sequence[Kernel], run: Run
 ) -> List[str]:
-    """Build for ``kernels``, and ``again`` for those that have one to be signed.
+    """Build for each of the kernels, and sign where a key is named.
 
     A kernel that does not build keeps none of the others from it. Raises Problem at the end.
     """
     said, problems = [], []
-    for kernel in (*kernels, *again):
+    for kernel in kernels:
         try:
-            build(node, version, kernel, run, force=kernel in again)
+            build(node, version, kernel, run, anew=_signs(order))
             said.append("built the module for kernel %s" % kernel.release)
         except Problem as problem:
             problems.append(problem)
@@ -143,10 +147,10 @@ def build_all(
     return said
 
 
-def build(node: Node, version: str, kernel: Kernel, run: Run, force: bool = False) -> None:
+def build(node: Node, version: str, kernel: Kernel, run: Run, anew: bool = False) -> None:
     """Build and install the module for one kernel. What counts is the module, not what dkms says.
 
-    Raises Problem.
+    ``anew``: also where DKMS has one, which an older key may have signed. Raises Problem.
     """
     if not kernel.headers:
         raise Problem(
@@ -157,13 +161,13 @@ def build(node: Node, version: str, kernel: Kernel, run: Run, force: bool = Fals
     name = _name(node, version)
     target = ["%s/%s" % (name, version), "-k", kernel.release]
     done = Completed(0, "")
-    if force:
+    if anew:
         done = run(["dkms", "build", "--force", *target])
     if done.rc == 0:
         # Forced: what dkms believes to be installed may have been taken away.
         done = run(["dkms", "install", "--force", *target])
     module = read_module(node, kernel.release)[0]
-    if module != version or (force and done.rc != 0):
+    if module != version or (anew and done.rc != 0):
         raise _failed(node, name, version, kernel, done)
 
 

@@ -128,7 +128,8 @@ def _driver_part(
     wish = _driver_wish(facts, policy, driver, whose)
     devices = [a for a in facts.accelerators if a.backend == "cuda"]
     pins = nvidia_packages.pin_file(facts.system, wish, whose)
-    files = (*([pins] if pins else []), *managed_files.driver_files())
+    tool = nvidia_packages.package_system(facts.system).initramfs
+    files = (*([pins] if pins else []), *managed_files.driver_files(tool))
     return [wish, *_fabric(facts, wish, whose, devices)], files
 
 

@@ -180,7 +180,7 @@ def _names_nvidia(uri: str) -> bool:
 # ---- kernels -----------------------------------------------------------------------------------
 
 #: Where DKMS and the distributions put the module, below /lib/modules/<release>.
-_MODULE_FOLDERS = ("updates/dkms", "updates", "extra", "extra/*", "kernel/nvidia-*",
+MODULE_FOLDERS = ("updates/dkms", "updates", "extra", "extra/*", "kernel/nvidia-*",
                    "kernel/drivers/video", "weak-updates/*")  # fmt: skip
 #: The driver's own module; not nvidia-uvm, nvidia-drm and the like. Debian adds '-current'.
 _MODULE = re.compile(r"nvidia(?:-current)?(?:-open)?\.ko(?:\.\w+)?")
@@ -215,7 +215,7 @@ def read_module(node: Node, release: str) -> Tuple[str, str]:
     """(version, flavour) of the NVIDIA module for a kernel, by modinfo; ('', '') for none."""
     base = "/lib/modules/" + release
     paths = [
-        p for folder in _MODULE_FOLDERS for p in node.glob("%s/%s/nvidia*.ko*" % (base, folder))
+        p for folder in MODULE_FOLDERS for p in node.glob("%s/%s/nvidia*.ko*" % (base, folder))
     ]
     for path in paths:
         if not _MODULE.fullmatch(os.path.basename(path)):
@@ -230,10 +230,14 @@ def read_module(node: Node, release: str) -> Tuple[str, str]:
 
 def _stale_initramfs(node: Node, release: str) -> bool:
     """Whether a kernel's initramfs is older than what it should say about nouveau."""
-    images = ["/boot/initrd.img-" + release, "/boot/initramfs-%s.img" % release]
-    times = [time for time in (_mtime(node, path) for path in images) if time is not None]
-    settings = _mtime(node, managed_files.MODPROBE)
-    return bool(times) and settings is not None and max(times) < settings
+    images = ("/boot/initrd.img-" + release, "/boot/initramfs-%s.img" % release)
+    written, settings = _newest(node, images), _newest(node, managed_files.INITRAMFS_SETTINGS)
+    return written is not None and settings is not None and written < settings
+
+
+def _newest(node: Node, paths: Sequence[str]) -> Optional[float]:
+    times = [time for time in (_mtime(node, path) for path in paths) if time is not None]
+    return max(times, default=None)
 
 
 def _mtime(node: Node, path: str) -> Optional[float]:

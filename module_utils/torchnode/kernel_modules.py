@@ -44,13 +44,8 @@ def settle(node: Node, order: Order, run: Run) -> List[str]:
     if dkms.must_name_key(node, order):
         dkms.name_key(node, order, host)
         said.append("DKMS signs with %s" % order.key)
-    said += dkms.build_all(
-        node,
-        dkms.wanted_version(host, order),
-        dkms.unbuilt(host, order),
-        dkms.unsigned(node, host, order),
-        run,
-    )
+    wanted = [*dkms.unbuilt(host, order), *dkms.unsigned(node, host, order)]
+    said += dkms.build_all(node, order, dkms.wanted_version(host, order), wanted, run)
     for kernel in stale(host):
         _rebuild(node, kernel.release, run)
         said.append("rebuilt the initramfs of kernel %s" % kernel.release)
@@ -111,7 +106,8 @@ def _may_load_rival(listing: str) -> str:
     """A rival's module inside an image that lacks the settings against it, '' for none."""
     if managed_files.MODPROBE.lstrip("/") in listing:
         return ""
-    return next((name for name in managed_files.RIVALS if "/%s.ko" % name in listing), "")
+    files = listing.replace("-", "_")  # a module's file may be spelled with either
+    return next((name for name in managed_files.RIVALS if "/%s.ko" % name in files), "")
 
 
 # ---- the running system ------------------------------------------------------------------------

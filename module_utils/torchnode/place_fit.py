@@ -65,17 +65,17 @@ def place_outcomes(facts: Facts, steps: Sequence[Step]) -> List[Outcome]:
     for variable, need in _NEEDS.items():
         places = [place for place in facts.places if place.variable == variable]
         if places and (need.component in components if need.component else steps):
-            outcomes.append(_outcome(need, places))
+            outcomes.append(_outcome(variable, need, places))
     return outcomes
 
 
-def _outcome(need: _Need, places: Sequence[Place]) -> Outcome:
+def _outcome(variable: str, need: _Need, places: Sequence[Place]) -> Outcome:
     check = "preflight." + need.check
-    problems = [place.problem for place in places if place.problem]
+    problems = "; ".join(place.problem for place in places if place.problem)
     if problems:
         return Outcome(
-            check, "resolve", Result.FAIL, "; ".join(problems), need.expected, need.cause,
-            need.remedy,
+            check, "resolve", Result.FAIL, "%s: %s" % (variable, problems), need.expected,
+            need.cause, need.remedy,
         )  # fmt: skip
     observed = ", ".join(place.path for place in places)
     return Outcome(check, "resolve", Result.PASS, observed, need.expected)

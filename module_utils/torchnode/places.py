@@ -35,9 +35,11 @@ def _unwritable(node: Node, user: User, path: str) -> str:
         path = os.path.dirname(path)
     if not os.path.isdir(node.path(path)):
         return "%s is not a folder" % path
-    if not os.access(node.path(path), os.W_OK | os.X_OK):
-        return "%s may not write into %s" % (user.name, path)
-    return ""
+    if os.access(node.path(path), os.W_OK | os.X_OK):
+        return ""
+    if os.statvfs(node.path(path)).f_flag & os.ST_RDONLY:
+        return "%s lies on a read-only file system" % path
+    return "%s may not write into %s" % (user.name, path)
 
 
 def _unreadable(node: Node, user: User, path: str, kind: str) -> str:

@@ -160,9 +160,8 @@ class NodeReport:
         observed = [o.observed for o in self.outcomes if o.id == "verify.torch_version"]
         if observed and observed[-1]:
             return observed[-1]
-        if Stage.APPLY.value in self.stages and "python_stack" in [
-            s["component"] for s in self.plan
-        ]:
+        changed = any(step["component"] == "python_stack" for step in self.plan)
+        if changed and Stage.APPLY.value in self.stages:
             return None  # what survey found has been replaced
         installed = self.facts.get("stack") or {}
         return installed.get("torch") or None

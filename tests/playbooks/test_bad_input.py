@@ -112,13 +112,53 @@ def test_a_variable_of_another_type_is_a_slip_of_the_inventory(fleet: Fleet, cas
 
 @pytest.mark.parametrize("name", ["torchnode_prefix", "torchnode_facts_folder"])
 def test_a_file_in_a_folders_place_has_a_next_step(fleet: Fleet, name: str):
-    """Found when the run's lock is taken, before anything is changed."""
+    """A plan names it already; a run without a step finds it when it takes the node's lock."""
     file = fleet.folder / "file"
     file.write_text("")
+    before = fleet.tree()
     fleet.add("a", **{name: str(file)})
-    outcome = told(fleet.play("playbooks/provision.yml"))
-    assert "cannot be made or written" in outcome["cause"]
-    assert name in outcome["remedy"]
+    for playbook in ("playbooks/plan.yml", "playbooks/provision.yml"):
+        outcome = told(fleet.play(playbook))
+        assert outcome["id"] == "preflight." + name[len("torchnode_") :]
+        assert outcome["observed"] == f"{name}: {file} is not a folder"
+        assert name in outcome["remedy"]
+        assert fleet.tree() == before
+    fleet.hosts["a"]["torchnode_python"] = fleet.python("broken", probe="exit 3")
+    outcomes = str(fleet.play("playbooks/verify.yml").nodes["a"]["outcomes"])
+    assert "cannot be made or written" in outcomes
+
+
+MISSING = {
+    "find_links": {"torchnode_find_links": ["/no/such/wheels", "https://mirror/wheels"]},
+    "ca_bundle": {"torchnode_ca_bundle": "/no/such/wheels"},
+}
+
+
+@pytest.mark.parametrize("check", MISSING)
+def test_what_the_build_would_read_is_looked_at_in_the_plan(fleet: Fleet, check: str):
+    """A folder of wheels or a CA bundle that is not on the node; an adopted one needs neither."""
+    fleet.add("a", **MISSING[check])
+    fleet.add("b", torchnode_python=fleet.python("sound"), **MISSING[check])
+    ended = fleet.play("playbooks/plan.yml")
+    assert ended.verdicts == {"a": "FAILED", "b": "PLANNED"}
+    outcome = told(ended)
+    assert outcome["id"] == "preflight." + check
+    assert outcome["observed"] == f"torchnode_{check}: /no/such/wheels is not there"
+    assert "torchnode_" + check in outcome["remedy"]
+    assert "not on the controller" in outcome["cause"]
+
+
+def test_verify_of_a_node_without_a_stack_says_so(fleet: Fleet):
+    """Not what Python says of a file that is missing; and the table names no torch."""
+    fleet.add("a")
+    ended = fleet.play("playbooks/verify.yml")
+    outcome = told(ended)
+    assert outcome["id"] == "verify.interpreter"
+    assert f"No stack is installed under {fleet.prefix('a')}" in outcome["cause"]
+    assert "playbooks/provision.yml" in outcome["remedy"]
+    assert ended.nodes["a"]["torch"] is None
+    assert "Errno" not in ended.out
+    assert "2.13.0" not in ended.out.partition("NODES **")[2]
 
 
 def test_a_limit_without_a_node_does_not_begin(fleet: Fleet):
@@ -220,7 +260,7 @@ def test_a_read_only_prefix_is_named(fleet: Fleet, mounted: Any):
     """The path, and that another can be chosen."""
     fleet.add("a", torchnode_prefix=str(mounted("ro") / "torchnode"))
     outcome = told(fleet.play("site.yml"))
-    assert "Read-only file system" in outcome["observed"]
+    assert "read-only file system" in outcome["observed"]
     assert "torchnode_prefix" in outcome["observed"]
     assert not fleet.facts("a").exists()
 

@@ -96,11 +96,18 @@ def test_remove_takes_out_what_was_put_in_and_nothing_else(fleet):
     assert checked.status == 0
     assert "record.json" in checked.out
     assert fleet.tree() == put_in
-    assert fleet.play("playbooks/remove.yml").status == 0
+    assert "would remove" in checked.out
+    removed = fleet.play("playbooks/remove.yml")
+    assert removed.status == 0
+    assert "packages: none" in removed.out
+    assert f"kept: {mine.parent}" in removed.out
+    assert "nothing of torchnode is there" not in removed.out
     assert set(fleet.tree()) == {*before, str(mine.parent), str(mine)}
     again = fleet.play("playbooks/remove.yml")
     assert again.status == 0
     assert "changed=0" in again.out
+    assert f"nothing of torchnode is there: no manifest in {mine.parent}" in again.out
+    assert "removed 0 paths" not in again.out
 
 
 def elsewhere(fleet: Fleet) -> dict[str, str]:

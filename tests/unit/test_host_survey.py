@@ -286,15 +286,16 @@ def test_without_an_image_those_with_headers_are_the_kernels(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("image", ["/boot/initrd.img-" + OLD, f"/boot/initramfs-{OLD}.img"])
+@pytest.mark.parametrize("settings", [managed_files.MODPROBE, managed_files.DRACUT])
 @pytest.mark.parametrize(("age", "stale"), [(-60, True), (60, False)])
 def test_an_initramfs_older_than_the_settings_is_stale(
-    tmp_path: Path, image: str, age: int, stale: bool
+    tmp_path: Path, image: str, settings: str, age: int, stale: bool
 ) -> None:
     node = debian(tmp_path)
     kernel(node, OLD)
     node.write(image, "")
-    node.write(managed_files.MODPROBE, "")
-    now = os.stat(node.path(managed_files.MODPROBE)).st_mtime
+    node.write(settings, "")
+    now = os.stat(node.path(settings)).st_mtime
     os.utime(node.path(image), (now + age, now + age))
     assert [found.initramfs_stale for found in host(node).kernels] == [stale]
 

@@ -68,7 +68,6 @@ class Machine:
     def built(self, release: str, version: str = VERSION) -> None:
         self.modules[release] = version
         self.node.write(f"/lib/modules/{release}/updates/dkms/nvidia-current-open.ko", "")
-        self.node.write(f"/var/lib/dkms/{NAME}/{version}/{release}/x86_64/module/nvidia.ko", "")
 
     def lose(self, release: str) -> None:
         """The module's file goes; what DKMS believes stays."""
@@ -232,7 +231,7 @@ def with_key(machine: Machine, key: str = "/root/mok.priv", there: bool = True) 
     machine.order = Order("535", False, key, "/root/mok.der")
     for path in (key, "/root/mok.der") if there else ():
         machine.node.write(path, "")
-    machine.age(f"/var/lib/dkms/{NAME}/{VERSION}/*/x86_64/module/nvidia.ko")
+    machine.age("/lib/modules/*/updates/dkms/nvidia-current-open.ko")
 
 
 def test_a_key_that_is_named_later_signs_every_module_anew(machine: Machine) -> None:
@@ -250,6 +249,16 @@ def test_a_key_that_is_named_later_signs_every_module_anew(machine: Machine) -> 
     assert machine.missing() == []
     machine.ran.clear()
     assert machine.settle() == []
+
+
+def test_a_module_that_was_missing_is_signed_at_once(machine: Machine) -> None:
+    """DKMS may hold a build that was never installed, and that another key has signed."""
+    machine.lose(OTHER)
+    machine.lose(RUNNING)
+    with_key(machine)
+    machine.settle()
+    assert [line.split()[1] for line in machine.ran] == ["build", "install"] * 2
+    assert machine.missing() == []
 
 
 def test_a_run_that_was_cut_short_after_naming_the_key_is_finished(machine: Machine) -> None:
@@ -309,7 +318,7 @@ def test_dracut_makes_it_where_it_is_the_tool(machine: Machine) -> None:
     ("listing", "refusal"),
     [
         ("usr/lib/modules/x/kernel/drivers/gpu/drm/nouveau/nouveau.ko.xz\n", "nouveau"),
-        ("usr/lib/modules/x/kernel/drivers/gpu/nova-core/nova_core.ko\n", "nova_core"),
+        ("usr/lib/modules/x/kernel/drivers/gpu/nova-core/nova-core.ko\n", "nova_core"),
         ("usr/lib/modules/x/nouveau.ko\n" + managed_files.MODPROBE.lstrip("/"), ""),
         ("etc/passwd\n", ""),
     ],
@@ -406,3 +415,16 @@ def test_the_daemon_runs_with_a_gpu_and_is_quiet_without(
     assert machine.missing() == (["settle nvidia-persistenced"] if after else [])
     assert machine.settle() == ([f"nvidia-persistenced is {after}"] if after else [])
     assert ("systemctl enable nvidia-persistenced" in machine.ran) == enabled
+
+
+# ---- the files that go with it -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tool", ["initramfs-tools", "dracut"])
+def test_every_rival_is_forbidden_to_whatever_makes_the_initramfs(tool: str) -> None:
+    texts = dict(managed_files.driver_files(tool))
+    assert set(texts) <= set(managed_files.PATHS)
+    assert (managed_files.DRACUT in texts) == (tool == "dracut")
+    for name in managed_files.RIVALS:
+        assert f"blacklist {name}\n" in texts[managed_files.MODPROBE]
+        assert f" {name} " in texts.get(managed_files.DRACUT, f" {name} ")

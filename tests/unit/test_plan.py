@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 from helpers import B200, H200, LOCKS, driver, machine, policy
 
-from ansible.module_utils.torchnode.model import Facts, InstalledStack, Process, Stack, Step
+from ansible.module_utils.torchnode.model import (
+    Facts,
+    InstalledStack,
+    Place,
+    Process,
+    Stack,
+    Step,
+)
 from ansible.module_utils.torchnode.outcome import Outcome, Result
 from ansible.module_utils.torchnode.plan import GIB, plan, preflight
 from ansible.module_utils.torchnode.stack import resolve
@@ -145,6 +152,39 @@ def test_a_cpu_stack_needs_less_disk() -> None:
     facts = dataclasses.replace(machine(), disk_free_bytes=3 * GIB)
     _lock, outcome = preflight(facts, resolve(facts, policy(), LOCKS), [BUILD], False)
     assert outcome.result is Result.PASS
+
+
+PLACES = {
+    "prefix": Place("torchnode_prefix", "/srv/t", "/srv is not a folder"),
+    "facts_folder": Place("torchnode_facts_folder", "/etc/f", "ops may not write into /etc"),
+    "find_links": Place("torchnode_find_links", "/w", "/w is not there"),
+    "ca_bundle": Place("torchnode_ca_bundle", "/ca.pem", "/ca.pem is not there"),
+}
+
+
+@pytest.mark.parametrize("check", PLACES)
+def test_a_path_that_cannot_be_used_is_found_in_the_plan(check: str) -> None:
+    """What is written is needed by every step, what is read only by the build of the stack."""
+    place = PLACES[check]
+    outcome = checked(BUILD, places=(place,))["preflight." + check]
+    assert outcome.result is Result.FAIL
+    assert outcome.observed == "%s: %s" % (place.variable, place.problem)
+    assert place.variable in outcome.cause
+    assert place.variable in outcome.remedy
+    usable = dataclasses.replace(place, problem="")
+    sound = checked(BUILD, places=(usable,))["preflight." + check]
+    assert (sound.result, sound.observed) == (Result.PASS, place.path)
+    written = check in ("prefix", "facts_folder")
+    assert ("preflight." + check in checked(DISRUPTIVE, places=(place,))) is written
+    facts = dataclasses.replace(machine(), places=(place,))
+    assert preflight(facts, resolve(facts, policy(), LOCKS), (), False) == []
+
+
+def test_of_several_folders_those_that_are_missing_are_named() -> None:
+    good = Place("torchnode_find_links", "/good")
+    bad = [Place("torchnode_find_links", path, path + " is not there") for path in ("/x", "/y")]
+    outcome = checked(BUILD, places=(good, *bad))["preflight.find_links"]
+    assert outcome.observed == "torchnode_find_links: /x is not there; /y is not there"
 
 
 def test_a_busy_node_is_not_disturbed() -> None:

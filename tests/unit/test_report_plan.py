@@ -11,7 +11,7 @@ from helpers import ROOT
 from report_samples import PLAN, STACK, STEP, document, surveyed
 
 from ansible.module_utils.torchnode import report, report_plan
-from ansible.module_utils.torchnode.model import Step, as_data
+from ansible.module_utils.torchnode.model import Step, TorchBuild, as_data
 from ansible.module_utils.torchnode.outcome import Outcome, Result
 
 SCHEMA = json.loads((ROOT / "docs" / "schema" / "plan-1.schema.json").read_text("utf-8"))
@@ -94,7 +94,8 @@ def test_the_plan_names_the_torch_that_was_resolved():
     node = planned("mac")
     node.facts["stack"] = None
     assert plan_of([node])[0]["plans"][0]["torch"] == "2.13.0+cu130"
-    node.stack = {**(node.stack or {}), "torch": {"version": "2.13.0", "tag": ""}}
+    mac = TorchBuild("2.13.0", "", "pypi", "torch==2.13.0")
+    node.stack = as_data(dataclasses.replace(STACK, torch=mac))
     assert plan_of([node])[0]["plans"][0]["torch"] == "2.13.0"
-    node.stack["torch"] = None  # adopted
+    node.stack = as_data(dataclasses.replace(STACK, torch=None, adopted=True))
     assert plan_of([node])[0]["plans"][0]["torch"] is None

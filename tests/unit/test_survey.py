@@ -299,6 +299,61 @@ def test_folders_where_files_are_expected_never_raise(h200: FixtureNode) -> None
     assert facts.system.os_id == ""
 
 
+# ---- paths that a run needs --------------------------------------------------------------------
+
+
+def problems(node: FixtureNode, **given: Any) -> dict[str, str]:
+    return {place.path: place.problem for place in read(node, **given).places}
+
+
+def test_where_the_run_writes(vm: FixtureNode) -> None:
+    """The nearest parent that is there decides; a link to nothing is in the way too."""
+    vm.write("/srv/file", "")
+    os.symlink("/nowhere", vm.path("/srv/link"))
+    os.makedirs(vm.path("/etc"), exist_ok=True)
+    assert problems(vm, prefix="/srv/new/deep") == {
+        "/srv/new/deep": "",
+        "/etc/ansible/facts.d": "",
+    }
+    assert problems(vm, prefix="/srv/file")["/srv/file"] == "/srv/file is not a folder"
+    assert problems(vm, prefix="/srv/file/a")["/srv/file/a"] == "/srv/file is not a folder"
+    assert problems(vm, prefix="/srv/link")["/srv/link"] == "/srv/link is not a folder"
+    facts = problems(vm, facts_folder="/srv/file/facts.d")
+    assert facts["/srv/file/facts.d"] == "/srv/file is not a folder"
+
+
+def test_a_folder_of_somebody_else_is_not_written(
+    vm: FixtureNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for the kernel's answer, because root may write everywhere."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    vm.write("/srv/file", "")
+    vm.write("/wheels/x.whl", "")
+    vm.write("/ca.pem", "")
+    found = problems(vm, prefix="/srv/t", find_links=["/wheels"], ca_bundle="/ca.pem")
+    assert found["/srv/t"].endswith("may not write into /srv")
+    assert found["/wheels"].endswith("may not read /wheels")
+    assert found["/ca.pem"].endswith("may not read /ca.pem")
+
+
+def test_what_the_build_reads(vm: FixtureNode) -> None:
+    """Other machines' URLs are none of the node's paths."""
+    vm.write("/wheels here/x.whl", "")
+    links = ["/wheels here", "file:///wheels%20here", "/no", "file:///no", "https://h/w"]
+    found = read(vm, find_links=[*links, "/wheels here/x.whl"], ca_bundle="/no.pem").places[2:]
+    assert [(p.variable[len("torchnode_") :], p.path, p.problem) for p in found] == [
+        ("find_links", "/wheels here", ""),
+        ("find_links", "/wheels here", ""),
+        ("find_links", "/no", "/no is not there"),
+        ("find_links", "/no", "/no is not there"),
+        ("find_links", "/wheels here/x.whl", "/wheels here/x.whl is not a folder"),
+        ("ca_bundle", "/no.pem", "/no.pem is not there"),
+    ]
+    vm.write("/folder/ca.pem", "")
+    assert problems(vm, ca_bundle="/folder")["/folder"] == "/folder is not a file"
+    assert problems(vm, ca_bundle="/folder/ca.pem")["/folder/ca.pem"] == ""
+
+
 # ---- the machine around it ---------------------------------------------------------------------
 
 EFI = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"

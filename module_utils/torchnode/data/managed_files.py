@@ -9,10 +9,13 @@ from typing import Tuple
 
 PINS = "/etc/apt/preferences.d/torchnode-nvidia"
 MODPROBE = "/etc/modprobe.d/torchnode-nvidia.conf"
+DRACUT = "/etc/dracut.conf.d/torchnode-nvidia.conf"
 PERSISTENCED = "/etc/systemd/system/nvidia-persistenced.service.d/torchnode.conf"
 
 #: What survey hashes where it is there.
-PATHS = (PINS, MODPROBE, PERSISTENCED)
+PATHS = (PINS, MODPROBE, DRACUT, PERSISTENCED)
+#: What an initramfs has to be newer than.
+INITRAMFS_SETTINGS = (MODPROBE, DRACUT)
 
 #: Modules that claim GPUs before NVIDIA's driver can: nova_core has Turing to Ada on Ubuntu 26.04,
 #: https://github.com/beclab/Olares/issues/3963, read 2026-11-22. The modules of a kernel that has
@@ -21,6 +24,14 @@ RIVALS = ("nouveau", "nova_core", "nova_drm")
 
 _MODPROBE_TEXT = "# Written by torchnode: these claim GPUs before NVIDIA's driver can.\n" + "".join(
     "blacklist %s\ninstall %s /bin/false\n" % (name, name) for name in RIVALS
+)
+
+#: An image for any machine (as of cloud images, by dracut-config-generic) may hold every graphics
+#: driver, and not what /etc/modprobe.d says: seen with dracut 059, --no-hostonly and its module
+#: drm, 2026-11-23.
+_DRACUT_TEXT = '# Written by torchnode: see %s.\nomit_drivers+=" %s "\n' % (
+    MODPROBE,
+    " ".join(RIVALS),
 )
 
 #: The daemon fails where it starts before the module: so it loads the module itself, and on a
@@ -33,6 +44,8 @@ ExecStartPre=/sbin/modprobe nvidia
 """
 
 
-def driver_files() -> Tuple[Tuple[str, str], ...]:
-    """(path, content) of the files beside a driver's packages."""
-    return ((MODPROBE, _MODPROBE_TEXT), (PERSISTENCED, _PERSISTENCED_TEXT))
+def driver_files(initramfs: str) -> Tuple[Tuple[str, str], ...]:
+    """(path, content) of the files beside a driver's packages; ``initramfs`` is the system's tool,
+    'dracut' or 'initramfs-tools'."""
+    dracut = ((DRACUT, _DRACUT_TEXT),) if initramfs == "dracut" else ()
+    return ((MODPROBE, _MODPROBE_TEXT), *dracut, (PERSISTENCED, _PERSISTENCED_TEXT))
