@@ -7,12 +7,16 @@ DOCUMENTATION = r"""
 module: burn_in
 short_description: Burn in a node's accelerators, or its CPU, and judge them
 description:
-  - Starts one worker process per device with the environment's own Python, all at once. Each worker
-    multiplies matrices and checks every bit of every product, then fills memory with patterns and
-    reads every cell back. Telemetry is sampled beside it.
-  - Products of random normals are compared, as integers, with an immutable reference; products of
-    small whole numbers with the true product, which is proven on the host, so that a unit that is
-    wrong the same way every time is found too.
+  - Starts one worker process per device with the environment's own Python, all at once. Each takes
+    the stages of the level by turns. V(compute) multiplies matrices of every precision that the
+    device has; V(pulse) swings the load between idle and full power; V(bandwidth) copies in the
+    device's memory and over the host link; V(memory) fills all free memory with patterns and reads
+    every cell back. Then one process drives all devices together, V(links), with copies between
+    all pairs and an all-reduce. Telemetry is sampled beside it.
+  - Every product is checked by a checksum over all its bits before it is overwritten. Products of
+    random normals must repeat the device's own first one; products of whole numbers must be the
+    true product, which is proven on the host, so that a unit that is wrong the same way every time
+    is found too.
   - A worker that is killed, hangs, runs out of memory or writes garbage is an outcome, never a hang
     of this module. The whole ends after at most O(start_timeout) + O(seconds) + O(slack) seconds
     and about ten seconds of cleaning up, and leaves no process behind.
@@ -25,8 +29,8 @@ options:
     type: str
     required: true
   backend:
-    description: What to burn, V(cuda) or V(cpu), which is one device of all cores. Any other
-      backend ends as incomplete, since nothing was measured.
+    description: What to burn, V(cuda), V(rocm) or V(cpu), which is one device of all cores. Any
+      other backend ends as incomplete, since nothing was measured.
     type: str
     required: true
   accelerators:
@@ -35,10 +39,31 @@ options:
     type: list
     elements: dict
     default: []
+  level:
+    description: Which list of stages, and how long, V(quick), V(standard) or V(soak); see
+      C(module_utils/torchnode/burn_in/levels.py).
+    type: str
+    default: quick
   seconds:
-    description: Time for products and memory together, start-up not included.
+    description: Time for all stages together, start-up not included; V(0) for the level's own.
     type: int
-    default: 20
+    default: 0
+  stages:
+    description: Only these of the level's stages; V([]) for all. V(links) needs another one beside
+      it, and two devices.
+    type: list
+    elements: str
+    default: []
+  precisions:
+    description: Only these precisions, the first of them as the heat; V([]) for all that the device
+      has. For benchmarks.
+    type: list
+    elements: str
+    default: []
+  distribution:
+    description: Of the random operands, V(normal) or V(uniform) in [0, 10). For benchmarks.
+    type: str
+    default: normal
   start_timeout:
     description: Seconds until every worker must be ready. Importing torch and starting CUDA can
       take 60 on a cold disk.
@@ -52,7 +77,7 @@ options:
   memory_fraction:
     description: Share of the memory that is free when its test begins.
     type: float
-    default: 0.9
+    default: 0.96
   memory_bytes:
     description: Upper bound of the memory under test. V(0) means none for accelerators and 256 MiB
       for the CPU. Limits of control groups are honoured.
@@ -66,8 +91,7 @@ options:
   inject:
     description:
       - For tests only. C(<device index>:<fault>[:<bit>]) makes one device's worker commit a fault.
-      - Faults are C(flip), C(nan), C(inf), C(sticky), C(input), C(corrupt-reference),
-        C(memory-cell), C(kill), C(hang), C(exit), C(oom) and C(garbage); C(bit) is 0 to 63.
+      - C(module_utils/torchnode/burn_in/child/faults.py) lists them; C(bit) is 0 to 63.
     type: str
 attributes:
   check_mode:
@@ -124,10 +148,14 @@ ARGUMENTS = {
     "python": {"type": "str", "required": True},
     "backend": {"type": "str", "required": True},
     "accelerators": {"type": "list", "elements": "dict", "default": []},
-    "seconds": {"type": "int", "default": 20},
+    "level": {"type": "str", "default": "quick"},
+    "seconds": {"type": "int", "default": 0},
+    "stages": {"type": "list", "elements": "str", "default": []},
+    "precisions": {"type": "list", "elements": "str", "default": []},
+    "distribution": {"type": "str", "default": "normal"},
     "start_timeout": {"type": "int", "default": 120},
     "slack": {"type": "int", "default": 30},
-    "memory_fraction": {"type": "float", "default": 0.9},
+    "memory_fraction": {"type": "float", "default": 0.96},
     "memory_bytes": {"type": "int", "default": 0},
     "progress": {"type": "str"},
     "inject": {"type": "str"},

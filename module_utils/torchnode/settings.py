@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping, Sequence, Tuple
 
+from .burn_in.levels import STAGES, TOGETHER
 from .data.compatibility import version_key
 from .model import Stack
 from .policy import Conflict, Mistake
@@ -15,7 +16,7 @@ _DAY = 86400
 
 #: Least and most of each number. A burn-in of more than two weeks is a slip of the keyboard.
 RANGES: Mapping[str, Tuple[float, float]] = {
-    "torchnode_burn_in_seconds": (1, 14 * _DAY),
+    "torchnode_burn_in_seconds": (0, 14 * _DAY),
     "torchnode_burn_in_memory_fraction": (0.01, 0.99),
     "torchnode_verify_timeout_seconds": (1, _DAY),
     "torchnode_lock_wait_seconds": (0, 14 * _DAY),
@@ -44,6 +45,7 @@ def check(settings: Mapping[str, Any], urls: Mapping[str, Any]) -> None:
             _check_range(name, settings[name], least, most)
     for name in FOLDERS:
         _check_folder(name, str(settings.get(name) or ""))
+    _check_stages(settings.get("torchnode_burn_in_stages") or [])
     for name, value in urls.items():
         given = value if isinstance(value, list) else [value]
         _check_credentials(name, given)
@@ -92,6 +94,20 @@ def _check_range(name: str, value: Any, least: float, most: float) -> None:
             "a number from %s to %s" % (least, most),
             "Correct it in the inventory.",
         )
+
+
+def _check_stages(stages: Sequence[Any]) -> None:
+    for stage in stages:
+        if stage not in STAGES:
+            raise Mistake(
+                "torchnode_burn_in_stages", repr(stage), "some of " + ", ".join(STAGES),
+                "Correct it in the inventory.",
+            )  # fmt: skip
+    if list(stages) == [TOGETHER]:
+        raise Mistake(
+            "torchnode_burn_in_stages", "%s alone" % TOGETHER, "another stage beside it",
+            "Add one: the links are burned after every device has been burned alone.",
+        )  # fmt: skip
 
 
 def _check_folder(name: str, path: str) -> None:

@@ -37,7 +37,7 @@ PURE = {
     "model", "package_model", "outcome", "stack", "torch_choice", "driver_choice", "expectation",
     "device_fit", "place_fit",
     "plan", "nvcc_failures", "host_choice", "host_plan", "nvidia_packages", "nvidia_fabric",
-    "package_versions", "reboot_gate",
+    "package_versions", "reboot_gate", "cudnn_choice",
     "policy", "locks", "records", "start", "task_failures", "supplied_wheel", "uv_failures",
     *("system_packages." + name for name in (
         "apt_text", "base", "dnf_text", "failures", "openpgp", "selection", "source_text",
@@ -45,7 +45,10 @@ PURE = {
     "redaction", "report_junit", "report_plan", "report_prometheus", "report_table", "retention",
     "progress_lines", "uv_progress",
     "requirements", *(name for name in MODULES if name.startswith("requirements.")),
-    "burn_in.judge", "burn_in.health", "burn_in.rates", "burn_in.records", "burn_in.telemetry",
+    *("burn_in." + name for name in (
+        "events", "health", "judge", "judge_work", "judge_worker", "judging", "levels", "rates",
+        "records", "telemetry",
+    )),
     *(name for name in MODULES if name == "data" or name.startswith("data.")),
 }  # fmt: skip
 IMPURE = {

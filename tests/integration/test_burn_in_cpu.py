@@ -155,6 +155,8 @@ def test_clean_run_passes(tmp_path: Path) -> None:
         ("sticky:20", "compute", "read another product"),
         ("input:30", "compute", "wrong element"),
         ("corrupt-reference:31", "compute", "reference check"),
+        ("late-flip:40", "compute", "1 wrong element"),
+        ("pulse:9", "pulse", "1 wrong element"),
         (
             "memory-cell:5",
             "memory",
@@ -168,7 +170,7 @@ def test_clean_run_passes(tmp_path: Path) -> None:
     ],
 )
 def test_injected_fault_fails_by_name(fault: str, check: str, words: str) -> None:
-    result = burn(inject="0:" + fault)
+    result = burn(inject="0:" + fault, precisions=["fp32"])
     outcome = outcomes(result)["burn_in.%s.cpu" % check]
     assert result["failed"]
     assert outcome["result"] == ("incomplete" if fault == "oom" else "fail"), outcome
@@ -285,7 +287,7 @@ def test_through_ansible_itself() -> None:
 def test_one_of_several_is_named() -> None:
     """Two workers at once, a fault in the second: it is the only one that fails."""
     parameters = {**QUICK, "accelerators": [], "start_timeout": 120, "memory_fraction": 0.9}
-    made = plan.make({**parameters, "inject": None, "progress": None})
+    made = plan.make({**parameters, "level": "quick", "inject": None, "progress": None})
     twins = tuple(plan.Device("cpu%d" % index, index, "") for index in range(2))
     seen = runner.run(dataclasses.replace(made, devices=twins, inject=(1, "inf")))
     results = {outcome.id: outcome.result for outcome in judge.judge(seen)}

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from ansible.module_utils.torchnode.burn_in.child import bits as bits_of
 from ansible.module_utils.torchnode.burn_in.child import (
     compute,
     device,
     memory,
     nvml,
+    products,
     sysfs,
     worker,
 )
@@ -87,6 +89,8 @@ def test_a_device_is_found_by_identity_then_by_number(wanted: dict[str, Any], in
     found = device.Cuda(fake_torch("aa", "bb"), {"device": "cuda0", **wanted})
     assert found.handle == ("cuda", index)
     assert found.has("bf16")
+    assert not found.has("fp8")  # this torch has no _scaled_mm
+    assert found.size("fp64", {"fp64": 8192, "": 16384}) == 8192
     assert found.describe()["bus"] == "0000:%02x:00" % (0x19 + index)
 
 
@@ -111,17 +115,18 @@ def test_exact_accumulation_is_asked_for() -> None:
 
 @pytest.mark.parametrize(
     ("free", "fraction", "cap", "size"),
-    [(1000, 0.9, 0, 896), (1000, 0.9, 100, 96), (0, 0.9, 100, 0), (10**12, 0.5, 0, 5 * 10**11)],
+    [(100, 0.96, 0, 96), (100, 0.96, 10, 10), (0, 0.9, 100, 0), (1000, 0.5, 0, 500)],
 )
 def test_memory_under_test(free: int, fraction: float, cap: int, size: int) -> None:
-    assert memory.size_of(free, fraction, cap) == size
+    block = memory.BLOCK
+    assert memory.size_of(free * block + 7, fraction, cap * block) == size * block
 
 
-@pytest.mark.parametrize("total", [8, 1 << 20, 1 << 28, 126 << 30])
+@pytest.mark.parametrize("total", [1 << 20, 1 << 28, 126 << 30])
 def test_chunks_leave_room_for_their_comparison(total: int) -> None:
     chunk = memory.chunk_of(total)
-    assert chunk % memory.CELL == 0
-    assert chunk <= max(memory.MIB, total // 32)
+    assert chunk % memory.BLOCK == 0
+    assert chunk <= max(memory.BLOCK, total // 64)
 
 
 def test_pattern_constants_are_the_bytes_they_say() -> None:
@@ -136,7 +141,7 @@ def test_pattern_constants_are_the_bytes_they_say() -> None:
     [(-1, 16, "0xffff"), (0x7FC0, 16, "0x7fc0"), (-(1 << 31), 32, "0x80000000")],
 )
 def test_bits_are_shown_unsigned(value: int, bits: int, text: str) -> None:
-    assert compute.hexadecimal(value, bits) == text
+    assert bits_of.hexadecimal(value, bits) == text
 
 
 def test_first_precision_that_the_device_has() -> None:
@@ -145,9 +150,12 @@ def test_first_precision_that_the_device_has() -> None:
     assert compute.choose(groups, lambda p: p == "fp32") == ["fp32"]
 
 
-@pytest.mark.parametrize(("free", "size"), [(140 << 30, 8192), (8 << 30, 4096), (1 << 20, 256)])
-def test_products_fit_the_device(free: int, size: int) -> None:
-    assert compute.fitting_size(8192, 4, 2, free) == size
+@pytest.mark.parametrize(
+    ("one", "slots", "size"),
+    [(0.013, 200, 9), (0.0, 200, 16), (1e-6, 200, 16), (5.0, 200, 1), (0.001, 4, 2), (0.1, 2, 1)],
+)
+def test_two_batches_fit_into_the_ring(one: float, slots: int, size: int) -> None:
+    assert products.Products.batch_size(one, slots) == size
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ def job(**change: Any) -> dict[str, Any]:
         "wrong": 0,
         "bytes": 100 << 27,
         "tflops": 670.0,
-        "verified_tflops": 640.0,
+        "verified_tflops": 660.0,
+        "check_cost": 0.01,
         "digest": "d",
         **change,
     }
@@ -47,22 +48,30 @@ def memory(**change: Any) -> dict[str, Any]:
         "patterns": ["zeros", "ones"],
         "missed": [],
         "seconds": 5.0,
+        "write_gb_s": 4100.0,
+        "read_gb_s": 4000.0,
         **change,
     }
 
 
 def samples(*tflops: float) -> list[dict[str, float]]:
-    return [
-        {"t": float(i + 1), "tflops": rate, "verified_tflops": rate}
-        for i, rate in enumerate(tflops)
-    ]
+    return [{"t": float(i + 1), "tflops": rate} for i, rate in enumerate(tflops)]
+
+
+def compute(*jobs: dict[str, Any]) -> dict[str, Any]:
+    listed = list(jobs) or [job(pattern="exact integers"), job()]
+    return {"name": "compute", "round": 1, "jobs": listed, "ring": 100 << 30}
 
 
 def device(index: int = 0, rate: float = 720.0, **change: Any) -> DeviceRun:
-    run = DeviceRun("cuda%d" % index, index, H200, "GPU-%d" % index, 1, "2.13.0")
-    run.ready = {"bus": None}
+    run = DeviceRun(
+        name="cuda%d" % index, index=index, model=H200, uuid="GPU-%d" % index, visible=1,
+        torch="2.13.0", chosen=("compute", "memory"),
+    )  # fmt: skip
+    run.ready = {"bus": None, "units": 132}
     run.samples = samples(*[rate] * 15)
-    run.done = {"compute": [job(), job(pattern="exact integers")], "memory": memory()}
+    run.results = [compute(), {"name": "memory", "round": 1, **memory()}]
+    run.done = True
     run.ending = Ending("finished")
     for name, value in change.items():
         setattr(run, name, value)
@@ -96,14 +105,17 @@ def find(outcomes: list[Outcome], identity: str) -> Outcome:
 
 def test_a_clean_burn_passes_in_everything() -> None:
     outcomes = judge.judge(burn(device(0), device(1)))
-    assert {outcome.result for outcome in outcomes} == {Result.PASS}
+    not_asked = {o.id for o in outcomes if "not among those asked for" in o.cause}
+    assert "burn_in.pulse.cuda0" in not_asked
+    judged = [outcome for outcome in outcomes if outcome.id not in not_asked]
+    assert {outcome.result for outcome in judged} == {Result.PASS}
     assert fold(outcomes) is Result.PASS
     assert judge.told(outcomes) == "cuda0, cuda1 burned in without a fault"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ENDINGS if kind != "finished"])
 def test_every_death_is_an_outcome_and_nothing_of_it_passes(kind: str) -> None:
-    dead = device(1, done=None, ending=Ending(kind, "why", "last words"))
+    dead = device(1, results=[], done=False, ending=Ending(kind, "why", "last words"))
     outcomes = judge.judge(burn(device(0), dead))
     worker = find(outcomes, "burn_in.worker.cuda1")
     assert worker.result in (Result.FAIL, Result.INCOMPLETE)
@@ -160,18 +172,47 @@ def test_a_defect_fails_its_device_even_if_the_worker_died(
     assert find(outcomes, "burn_in.%s.cuda0" % check).result is Result.PASS
 
 
-@pytest.mark.parametrize(
-    ("done", "check"),
-    [
-        ({"compute": [job(products=0)], "memory": memory()}, "compute"),
-        ({"compute": [], "memory": memory()}, "compute"),
-        ({"compute": [job()], "memory": memory(missed=["random"])}, "memory"),
-        ({"compute": [job()], "memory": memory(tested=0)}, "memory"),
-    ],
-)
-def test_what_was_not_covered_is_incomplete(done: dict[str, Any], check: str) -> None:
-    outcome = find(judge.judge(burn(device(done=done))), "burn_in.%s.cuda0" % check)
-    assert outcome.result is Result.INCOMPLETE
+NOT_COVERED: list[tuple[dict[str, Any], str]] = [
+    (compute(job(products=0)), "compute"),
+    ({**compute(), "jobs": []}, "compute"),
+    ({"name": "memory", **memory(missed=["random"])}, "memory"),
+    ({"name": "memory", **memory(tested=0)}, "memory"),
+]
+
+
+@pytest.mark.parametrize(("result", "check"), NOT_COVERED)
+def test_what_was_not_covered_is_incomplete(result: dict[str, Any], check: str) -> None:
+    run = device()
+    run.results = [result if old["name"] == check else old for old in run.results]
+    assert find(judge.judge(burn(run)), "burn_in.%s.cuda0" % check).result is Result.INCOMPLETE
+
+
+def test_one_round_that_was_not_covered_counts_among_many() -> None:
+    run = device()
+    run.results += [compute(), {"name": "memory", **memory(missed=["random"])}]
+    assert find(judge.judge(burn(run)), "burn_in.memory.cuda0").result is Result.INCOMPLETE
+
+
+@pytest.mark.parametrize("check", ["compute", "memory", "throughput", "pulse"])
+def test_a_stage_that_nobody_asked_for_is_skipped_and_one_not_reached_is_incomplete(
+    check: str,
+) -> None:
+    run = device(chosen=("bandwidth",), results=[])
+    assert find(judge.judge(burn(run)), "burn_in.%s.cuda0" % check).result is Result.SKIPPED
+    run.chosen = ("compute", "pulse", "memory")
+    assert find(judge.judge(burn(run)), "burn_in.%s.cuda0" % check).result is Result.INCOMPLETE
+
+
+def test_the_pulsed_load_is_judged_by_its_own_findings() -> None:
+    pulse = {"name": "pulse", "round": 1, "job": job(), "swings": 12, "load_seconds": 3.0}
+    run = device(chosen=("compute", "pulse", "memory"))
+    run.results.append(pulse)
+    passed = find(judge.judge(burn(run)), "burn_in.pulse.cuda0")
+    assert (passed.result, passed.observed.split(";")[0]) == (Result.PASS, "12 swings")
+    run.defects = [defect(stage="pulse")]
+    outcomes = judge.judge(burn(run))
+    assert find(outcomes, "burn_in.pulse.cuda0").result is Result.FAIL
+    assert find(outcomes, "burn_in.compute.cuda0").result is Result.PASS
 
 
 @pytest.mark.parametrize(
@@ -333,7 +374,8 @@ def test_thinning_keeps_the_last(most: int, kept: list[int]) -> None:
 
 
 def test_progress_names_the_worst_temperature_and_the_errors() -> None:
-    seen = burn(device(0, ending=None, progress={"stage": "compute"}), device(1, told=3))
+    working = device(0, ending=None, spans=[["compute", 0.0, None]])
+    seen = burn(working, device(1, told=3))
     state = progress.snapshot(seen, 5.0, 20.0, burning=True)
     assert (state["stage"], state["percent"]) == ("compute", 25)
     assert (state["errors"], state["worst_temperature"]) == (3, 60.0)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ansible.module_utils.torchnode.burn_in import plan, progress
-from ansible.module_utils.torchnode.burn_in.child import faults, payload
+from ansible.module_utils.torchnode.burn_in import levels, plan, progress
+from ansible.module_utils.torchnode.burn_in.child import faults, payload, precisions
 
 GPU = {
     "backend": "cuda",
@@ -21,7 +21,9 @@ VALID: dict[str, Any] = {
     "python": "/v/bin/python",
     "backend": "cuda",
     "accelerators": [GPU, {**GPU, "index": 1, "uuid": "GPU-CD"}],
+    "level": "quick",
     "seconds": 20,
+    "stages": [],
     "start_timeout": 120,
     "slack": 30,
     "memory_fraction": 0.9,
@@ -40,7 +42,12 @@ VALID: dict[str, Any] = {
         ({"accelerators": [{**GPU, "backend": "rocm"}]}, "accelerators", "1 entries"),
         ({"accelerators": [{"backend": "cuda"}]}, "accelerators", "{'backend': 'cuda'}"),
         ({"accelerators": [GPU, GPU]}, "accelerators", "[0, 0]"),
-        ({"seconds": 0}, "seconds", "0"),
+        ({"seconds": -1}, "seconds", "-1"),
+        ({"level": "slow"}, "level", "'slow'"),
+        ({"stages": ["memory", "gpu"]}, "stages", "'gpu'"),
+        ({"stages": ["links"]}, "stages", "['links']"),
+        ({"precisions": ["fp7"]}, "precisions", "'fp7'"),
+        ({"distribution": "zeros"}, "distribution", "'zeros'"),
         ({"slack": -1}, "slack", "-1"),
         ({"start_timeout": 0}, "start_timeout", "0"),
         ({"memory_fraction": 1.0}, "memory_fraction", "1.0"),
@@ -69,9 +76,33 @@ def test_each_device_has_its_name_and_only_the_struck_one_its_fault() -> None:
 
 def test_time_is_shared_out_within_the_limits() -> None:
     made = plan.make(VALID)
-    worker = made.worker
-    assert worker["compute_seconds"] + worker["memory_seconds"] == made.limits.burn == 20
-    assert worker["compute_seconds"] + worker["memory_limit"] < made.limits.after_go == 50
+    own = sum(seconds for _, _, seconds in made.worker["turns"])
+    assert own == pytest.approx(made.limits.burn)
+    assert own + made.links_seconds == pytest.approx(20)
+    assert made.limits.burn + made.worker["grace"] < made.limits.after_go == made.limits.burn + 30
+
+
+@pytest.mark.parametrize("level", sorted(levels.LEVELS))
+def test_a_level_has_every_stage_and_its_own_time(level: str) -> None:
+    made = plan.make({**VALID, "level": level, "seconds": 0})
+    assert set(made.stages) == set(levels.STAGES) == set(levels.LEVELS[level].shares)
+    assert sum(turn.seconds for turn in made.turns) == pytest.approx(levels.LEVELS[level].seconds)
+    assert sum(levels.LEVELS[level].shares.values()) == pytest.approx(1)
+    assert made.turns[-1].name == "links"
+
+
+def test_hours_are_cut_into_rounds_of_all_stages() -> None:
+    made = plan.make({**VALID, "level": "soak", "seconds": 0})
+    own = [turn for turn in made.turns if turn.name != "links"]
+    assert max(turn.round for turn in own) == 11
+    assert [turn.name for turn in own[:4]] == ["compute", "pulse", "bandwidth", "memory"]
+    assert sum(turn.seconds for turn in own if turn.round == 2) <= 1.1 * 1200
+
+
+def test_one_device_has_no_links_and_one_stage_all_the_time() -> None:
+    assert "links" not in plan.make({**VALID, "accelerators": [GPU]}).stages
+    made = plan.make({**VALID, "stages": ["memory"]})
+    assert [(turn.name, turn.seconds) for turn in made.turns] == [("memory", 20.0)]
 
 
 @pytest.mark.parametrize(("given", "cap"), [(0, 256 << 20), (1 << 20, 1 << 20)])
@@ -83,8 +114,11 @@ def test_cpu_memory_is_bounded(given: int, cap: int) -> None:
 
 @pytest.mark.parametrize("backend", sorted(plan.BACKENDS))
 def test_exact_integers_stay_exact(backend: str) -> None:
-    """|sum| <= 8 * 8 * K must stay below 2^24, or fp32 accumulation would round."""
-    assert 8 * 8 * plan.BACKENDS[backend]["size"] < 1 << 24
+    """|sum| <= bound^2 * K must stay below 2^24, or fp32 accumulation would round."""
+    size = plan.BACKENDS[backend]["integer_size"]
+    for name, precision in precisions.PRECISIONS.items():
+        kept = 14 if name == "fp8" else 24
+        assert precision.bound**2 * size < 1 << kept
 
 
 def test_sources_fit_into_the_pipe_that_carries_them() -> None:

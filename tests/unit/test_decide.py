@@ -59,7 +59,7 @@ FAILS = [
     ({"urls": {"torchnode_torch_index_url": "http:/host/whl"}}, "https://"),
     ({"urls": {"torchnode_extra_index_urls": ["/mirror", "mirror"]}}, "'mirror'"),
     ({"urls": {"torchnode_find_links": ["/wheels", "wheels"]}}, "torchnode_find_links: 'wheels'"),
-    ({"stated": {"torchnode_burn_in_seconds": 0}}, "from 1 to 1209600"),
+    ({"stated": {"torchnode_burn_in_seconds": -1}}, "from 0 to 1209600"),
     (
         {"stated": {"torchnode_requirements": {"torch": "newest"}}},
         "found torchnode_requirements.torch: 'newest'; expected a minimum version",

@@ -6,26 +6,34 @@ import os
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
-from .child import faults
+from . import levels
+from .child import compute, faults
+from .child.precisions import PRECISIONS
 
 MIB = 1 << 20
 
 #: Backends that the worker can drive, with the size of the work on each.
 #: ``precisions``: from each group the first that the device has; the first group is the heat and
-#: the one whose rate is judged. ``ring``: products between two looks at their bits. ``size``: side
-#: of the square matrices. K = 8192 and integers up to 8 keep sums at or below 524288 < 2^24.
+#: the one whose rate is judged. ``sizes``: side of the square matrices by precision, '' for the
+#: rest: the check of a product costs the less of its time the larger it is and the slower its
+#: units are, about one percent with these on an H200 (docs/benchmarks.md). ``integer_size``: with
+#: K = 8192 and whole numbers up to 8 every sum stays at or below 524288 < 2^24.
+_GPU = {
+    "sizes": {"fp64": 8192, "fp32": 8192, "fp8": 32768, "": 16384},
+    "integer_size": 8192,
+    "precisions": [["bf16", "fp16"], ["fp8"], ["tf32"], ["fp64"], ["fp32"], ["fp16"]],
+}
 BACKENDS: Mapping[str, Mapping[str, Any]] = {
-    "cpu": {"size": 1024, "ring": 2, "precisions": [["fp32"], ["bf16"]]},
-    "cuda": {"size": 8192, "ring": 4, "precisions": [["bf16", "fp16"], ["fp32"]]},
+    "cpu": {
+        "sizes": {"": 1024},
+        "integer_size": 1024,
+        "precisions": [["fp32"], ["fp64"], ["bf16"]],
+    },
+    "cuda": _GPU,
+    "rocm": _GPU,
 }
 
-#: Share of the compute time of the heating job, and of each other job.
-SHARE, SHARE_OTHER = 0.7, 0.1
-
-#: Share of ``seconds`` that goes to products; the rest goes to memory.
-COMPUTE_SHARE = 0.75
-
-#: Bytes that a CPU's memory stage takes at most unless told otherwise: a node is in use by its OS.
+#: Bytes that a CPU's stages take at most unless told otherwise: a node is in use by its OS.
 CPU_MEMORY_BYTES = 256 * MIB
 
 #: Fixed, so that equal parts make equal products and a finding can be made again.
@@ -77,23 +85,34 @@ class Plan:
     devices: tuple[Device, ...]
     limits: Limits
     worker: Mapping[str, Any]  # configuration common to all workers
+    turns: tuple[levels.Turn, ...] = ()
+    level: str = ""
     inject: tuple[int, str] | None = None
     progress: str | None = None
     interval: float = 1.0  # seconds between telemetry samples
 
     def worker_config(self, device: Device) -> dict[str, Any]:
         """The configuration of one device's worker."""
+        return {**self.worker, "wanted": _wanted(device), "inject": self._fault_of(device)}
+
+    def links_config(self) -> dict[str, Any]:
+        """The configuration of the process that drives all devices."""
+        devices = [{**_wanted(d), "inject": self._fault_of(d)} for d in self.devices]
+        return {**self.worker, "devices": devices, "seconds": self.links_seconds}
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The names of the stages that are run, each once."""
+        return tuple(dict.fromkeys(turn.name for turn in self.turns))
+
+    @property
+    def links_seconds(self) -> float:
+        """Time for the links between the devices; 0.0 where they are not burned."""
+        return sum(turn.seconds for turn in self.turns if turn.name == levels.TOGETHER)
+
+    def _fault_of(self, device: Device) -> str:
         struck = self.inject is not None and self.inject[0] == device.index
-        return {
-            **self.worker,
-            "wanted": {
-                "device": device.name,
-                "index": device.index,
-                "uuid": device.uuid,
-                "bus": device.bus,
-            },
-            "inject": self.inject[1] if struck and self.inject else "",
-        }
+        return self.inject[1] if struck and self.inject else ""
 
 
 def make(parameters: Mapping[str, Any]) -> Plan:
@@ -111,13 +130,19 @@ def make(parameters: Mapping[str, Any]) -> Plan:
     if progress and not os.path.isabs(progress):
         raise _bad("progress", progress, "an absolute path, or nothing")
     devices = devices_of(backend, parameters["accelerators"] or [])
-    limits = _limits(parameters)
+    level = _level(parameters)
+    seconds = float(parameters["seconds"] or level.seconds)
+    stages = _stages(parameters, len(devices))
+    turns = levels.turns(level, stages, seconds)
+    limits = _limits(parameters, turns)
     return Plan(
         python=python,
         backend=backend,
         devices=devices,
         limits=limits,
-        worker=_worker_config(backend, limits, parameters),
+        worker=_worker_config(backend, limits, turns, parameters),
+        turns=turns,
+        level=parameters["level"],
         inject=_injection(parameters.get("inject"), devices),
         progress=progress or None,
         interval=min(1.0, limits.burn / 8),
@@ -153,18 +178,45 @@ def devices_of(backend: str, accelerators: Sequence[Mapping[str, Any]]) -> tuple
     )
 
 
-def _limits(parameters: Mapping[str, Any]) -> Limits:
-    for name, least in (("seconds", 1), ("start_timeout", 1), ("slack", 1)):
+def _wanted(device: Device) -> dict[str, Any]:
+    return {
+        "device": device.name,
+        "index": device.index,
+        "uuid": device.uuid,
+        "bus": device.bus,
+    }
+
+
+def _level(parameters: Mapping[str, Any]) -> levels.Level:
+    level = levels.LEVELS.get(parameters["level"])
+    if level is None:
+        raise _bad("level", parameters["level"], "one of %s" % ", ".join(levels.LEVELS))
+    return level
+
+
+def _stages(parameters: Mapping[str, Any], devices: int) -> tuple[str, ...]:
+    chosen = parameters.get("stages") or []
+    for name in chosen:
+        if name not in levels.STAGES:
+            raise _bad("stages", name, "some of %s" % ", ".join(levels.STAGES))
+    stages = levels.order(chosen, devices)
+    if not [stage for stage in stages if stage != levels.TOGETHER]:
+        # The links are burned after the devices, and one device has none.
+        raise _bad("stages", list(chosen), "at least one stage that each device burns alone")
+    return stages
+
+
+def _limits(parameters: Mapping[str, Any], turns: Sequence[levels.Turn]) -> Limits:
+    for name, least in (("seconds", 0), ("start_timeout", 1), ("slack", 1)):
         if parameters[name] < least:
             raise _bad(name, parameters[name], "%d or more" % least)
-    return Limits(
-        float(parameters["start_timeout"]),
-        float(parameters["seconds"]),
-        float(parameters["slack"]),
-    )
+    own = sum(turn.seconds for turn in turns if turn.name != levels.TOGETHER)
+    return Limits(float(parameters["start_timeout"]), own, float(parameters["slack"]))
 
 
-def _worker_config(backend: str, limits: Limits, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _worker_config(
+    backend: str, limits: Limits, turns: Sequence[levels.Turn], parameters: Mapping[str, Any]
+) -> dict[str, Any]:
     fraction, cap = parameters["memory_fraction"], parameters.get("memory_bytes") or 0
     if not 0 < fraction < 1:
         raise _bad("memory_fraction", fraction, "more than 0 and less than 1")
@@ -172,19 +224,25 @@ def _worker_config(backend: str, limits: Limits, parameters: Mapping[str, Any]) 
         raise _bad("memory_bytes", cap, "a number of bytes, or 0 for no cap")
     if backend == "cpu" and not cap:
         cap = CPU_MEMORY_BYTES
-    compute = limits.burn * COMPUTE_SHARE
+    precisions = parameters.get("precisions") or []
+    for name in precisions:
+        if name not in PRECISIONS:
+            raise _bad("precisions", name, "some of %s" % ", ".join(PRECISIONS))
+    distribution = parameters.get("distribution") or "normal"
+    if distribution not in compute.DISTRIBUTIONS:
+        raise _bad("distribution", distribution, "one of %s" % ", ".join(compute.DISTRIBUTIONS))
+    own = [turn for turn in turns if turn.name != levels.TOGETHER]
     return {
+        **BACKENDS[backend],
         "backend": backend,
         "seed": SEED,
-        "share": SHARE,
-        "share_other": SHARE_OTHER,
-        "compute_seconds": compute,
-        "memory_seconds": limits.burn - compute,
+        "turns": [[turn.name, turn.round, turn.seconds] for turn in own],
         # Half of the slack for a first cycle that takes longer, half for a clean end.
-        "memory_limit": limits.burn - compute + limits.slack / 2,
+        "grace": limits.slack / 2,
         "memory_fraction": fraction,
         "memory_bytes": cap,
-        **BACKENDS[backend],
+        "distribution": compute.DISTRIBUTIONS[distribution],
+        **({"precisions": [[name] for name in precisions]} if precisions else {}),
     }
 
 

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from ..progress_file import ProgressFile
+from .levels import STAGES, TOGETHER
 from .plan import Plan
 from .records import Burn, DeviceRun
 from .telemetry import samples_of
@@ -23,14 +24,15 @@ class Progress:
     """Keeps the plan's progress file, if it has one, until the end."""
 
     def __init__(self, plan: Plan) -> None:
-        self._file, self._limits = ProgressFile(plan.progress), plan.limits
+        self._file = ProgressFile(plan.progress)
+        self._seconds = plan.limits.burn + plan.links_seconds
         self._file.remove()  # of a killed run
 
     def write(self, burn: Burn, go: float | None) -> None:
         """Say how far the burn is that began at ``go``, None before; once a second at most."""
         if self._file.due():
             elapsed = 0.0 if go is None else time.monotonic() - go
-            self._file.write(snapshot(burn, elapsed, self._limits.burn, go is not None))
+            self._file.write(snapshot(burn, elapsed, self._seconds, go is not None))
 
     def end(self) -> None:
         """Nothing burns any more: no file says otherwise."""
@@ -67,7 +69,7 @@ def text(state: dict[str, Any]) -> str:
         parts.append(_rate(min(rates)) + (" at least" if len(state["devices"]) > 1 else ""))
     if state["worst_temperature"] is not None:
         parts.append("at most %.0f C" % state["worst_temperature"])
-    ended = sum(d["stage"] not in ("start", "compute", "memory") for d in state["devices"])
+    ended = sum(d["ended"] for d in state["devices"]) if state["stage"] != TOGETHER else 0
     parts += ["%d of %d devices have ended" % (ended, len(state["devices"]))] if ended else []
     return ", ".join([*parts, _errors(state["errors"])])
 
@@ -81,20 +83,29 @@ def _rate(tflops: float) -> str:
 
 
 def _stage(burn: Burn, burning: bool) -> str:
+    """The stage of the device that is furthest behind."""
     if not burning:
         return "start"
-    stages = {run.progress.get("stage", "compute") for run in burn.devices if not run.ending}
-    return "compute" if "compute" in stages or not stages else min(stages)
+    running = [run for run in burn.devices if not run.ending]
+    if not running:
+        return TOGETHER
+    named = {str(run.spans[-1][0]) for run in running if run.spans}
+    return next((stage for stage in STAGES if stage in named), "start")
 
 
 def _device(burn: Burn, run: DeviceRun) -> dict[str, Any]:
     samples = samples_of(burn, run)
     return {
         "name": run.name,
-        "stage": run.ending.kind if run.ending else run.progress.get("stage", "start"),
+        "stage": run.ending.kind if run.ending else _own_stage(run),
+        "ended": run.ending is not None,
         "tflops": round(run.samples[-1]["tflops"], 4) if run.samples else None,
         "products": run.progress.get("products"),
         "bytes": run.progress.get("bytes"),
         "errors": run.told,
         "temperature": samples[-1].get("temperature") if samples else None,
     }
+
+
+def _own_stage(run: DeviceRun) -> str:
+    return str(run.spans[-1][0]) if run.spans else "start"

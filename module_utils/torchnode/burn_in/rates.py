@@ -9,6 +9,7 @@ from typing import Sequence
 
 from ..data.parts_ceilings import ceiling
 from ..outcome import Outcome, Result
+from .judging import not_chosen
 from .records import Burn, DeviceRun
 from .telemetry import DEFECT_REASONS, POWER_CAP, SOFTWARE_THERMAL, masks, samples_of
 
@@ -47,7 +48,9 @@ def throughput(burn: Burn, run: DeviceRun) -> Outcome:
     identity = "burn_in.throughput." + run.name
     limits = LIMITS[burn.backend]
     rate = sustained(run, limits)
-    if rate is None or run.done is None:
+    if "compute" not in run.chosen:
+        return not_chosen("throughput", run)
+    if rate is None or not run.heat():
         return Outcome(
             identity,
             STAGE,
@@ -118,7 +121,7 @@ def _neighbours(burn: Burn, run: DeviceRun, rate: float, limits: Limits) -> _Rem
     others = [
         other_rate
         for other in burn.devices
-        if other is not run and other.model == run.model and other.done is not None
+        if other is not run and other.model == run.model and other.heat()
         for other_rate in [sustained(other, limits)]
         if other_rate is not None
     ]
@@ -133,8 +136,7 @@ def _neighbours(burn: Burn, run: DeviceRun, rate: float, limits: Limits) -> _Rem
 
 
 def _peak(run: DeviceRun, rate: float, capped: bool) -> _Remark:
-    precision = run.done["compute"][0]["precision"] if run.done and run.done["compute"] else ""
-    row = ceiling(run.model, precision)
+    row = ceiling(run.model, run.heat().get("precision", ""))
     if row is None:
         return _Remark(Result.SKIPPED, "no known peak for %s, so no absolute gate" % run.model)
     share = rate / row.tflops
@@ -152,12 +154,13 @@ def _only_power_cap(burn: Burn, run: DeviceRun) -> bool:
 
 
 def _rate(run: DeviceRun, rate: float) -> str:
-    job = run.done["compute"][0] if run.done and run.done["compute"] else {}
+    job = run.heat()
     shape = "x".join(str(side) for side in job.get("shape", []))
-    return "%.4g TFLOP/s %s %s on %s, %.4g with every bit checked" % (
+    cost = job.get("check_cost")
+    return "%.4g TFLOP/s %s %s on %s, every bit checked%s" % (
         rate,
         job.get("precision"),
         shape,
         job.get("pattern"),
-        job.get("verified_tflops") or 0.0,
+        "" if cost is None else " (which costs %.1f %% of the time)" % (100 * cost),
     )

@@ -32,22 +32,51 @@ class Ending:
 
 
 @dataclass
-class DeviceRun:
-    """All that was seen of one device. Times ``t`` are seconds since the start signal."""
+class ChildRun:
+    """What one child process said. Times ``t`` are seconds since the start signal."""
 
-    name: str
-    index: int
+    ready: dict[str, Any] = field(default_factory=dict)
+    results: list[dict[str, Any]] = field(default_factory=list)  # a stage's each, with its 'name'
+    defects: list[dict[str, Any]] = field(default_factory=list)
+    told: int = 0  # defects in all, those beyond the detailed ones included
+    progress: dict[str, Any] = field(default_factory=dict)
+    done: bool = False  # it said that it has come to its end
+    ending: Ending | None = None
+
+    def of(self, stage: str) -> list[dict[str, Any]]:
+        """A stage's results, one for each round that it came to the end of."""
+        return [result for result in self.results if result["name"] == stage]
+
+
+@dataclass
+class DeviceRun(ChildRun):
+    """All that was seen of one device."""
+
+    name: str = ""
+    index: int = 0
     model: str = ""
     uuid: str | None = None
     visible: int | None = None  # devices that torch saw
     torch: str | None = None
-    ready: dict[str, Any] = field(default_factory=dict)
+    chosen: tuple[str, ...] = ()  # the stages asked for
     samples: list[dict[str, float]] = field(default_factory=list)
-    defects: list[dict[str, Any]] = field(default_factory=list)
-    told: int = 0  # defects in all, those beyond the detailed ones included
-    progress: dict[str, Any] = field(default_factory=dict)
-    done: dict[str, Any] | None = None
-    ending: Ending | None = None
+    spans: list[list[Any]] = field(default_factory=list)  # [stage, begin, end or None] as t
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """The compute stage's jobs of all rounds, the heat last in each."""
+        return [job for result in self.of("compute") for job in result["jobs"]]
+
+    def heat(self) -> dict[str, Any]:
+        """The job whose rate is sampled and judged, of the last round; {} before there is one."""
+        return self.jobs()[-1] if self.jobs() else {}
+
+
+@dataclass
+class LinksRun(ChildRun):
+    """What the one process that drives all devices did and saw."""
+
+    chosen: bool = False
+    why_not: str = ""  # why it was not given the start
 
 
 @dataclass
@@ -68,6 +97,10 @@ class Burn:
     backend: str
     devices: list[DeviceRun]
     telemetry: Telemetry = field(default_factory=Telemetry)
+    links: LinksRun = field(default_factory=LinksRun)
+    level: str = ""
+    stages: tuple[str, ...] = ()
+    pids: list[int] = field(default_factory=list)  # of our own processes
     started: float = 0.0  # Unix time
     seconds: float = 0.0  # wall time, start-up included
     interrupted: str = ""

@@ -1,27 +1,36 @@
-"""Runs a plan: one worker per device, all at once, bounded in time, nothing left behind."""
+"""Runs a plan: one worker per device, all at once, bounded in time, nothing left behind.
+
+When every worker has come to its end, one more process that has waited until then drives all
+devices together, for the links between them.
+"""
 
 from __future__ import annotations
 
 import os
 import select
-import signal
 import time
-from typing import Any
 
 from ..stop_signals import HUNG_UP, LOST, StopSignals
+from . import events
 from .plan import REPRODUCIBLE, Plan
 from .process import Child
 from .progress import Progress
-from .records import Burn, DeviceRun, Ending
+from .records import Burn, ChildRun, DeviceRun, Ending, LinksRun
 from .telemetry import take
 
 TICK = 0.2  # seconds: the longest time between two looks at children and deadlines
 SAMPLER_WAIT = 3.0  # seconds for the sampler's last counters
+LINKS = "links"  # the key of the one process beside the devices' names
 
 
 def run(plan: Plan) -> Burn:
     """Burn every device of the plan. Returns what was seen, however the workers ended."""
-    burn = Burn(plan.backend, [DeviceRun(d.name, d.index, d.model, d.uuid) for d in plan.devices])
+    devices = [
+        DeviceRun(name=d.name, index=d.index, model=d.model, uuid=d.uuid, chosen=plan.stages)
+        for d in plan.devices
+    ]
+    links = LinksRun(chosen=plan.links_seconds > 0)
+    burn = Burn(plan.backend, devices, links=links, level=plan.level, stages=plan.stages)
     runner = _Runner(plan, burn)
     with StopSignals(runner.stop):
         try:
@@ -35,11 +44,12 @@ def run(plan: Plan) -> Burn:
 class _Runner:
     def __init__(self, plan: Plan, burn: Burn) -> None:
         self._plan, self._burn = plan, burn
-        self._workers: dict[str, Child] = {}
+        self._children: dict[str, Child] = {}
         self._sampler: Child | None = None
         self._progress = Progress(plan)
         self._started = time.monotonic()
         self._go: float | None = None
+        self._links_go: float | None = None
         burn.started = time.time()
         burn.injected = "%d:%s" % plan.inject if plan.inject else ""
 
@@ -48,43 +58,57 @@ class _Runner:
         self._burn.interrupted = self._burn.interrupted or why
 
     def start(self) -> None:
-        environment = {**os.environ, **REPRODUCIBLE}
         for device, run_ in zip(self._plan.devices, self._burn.devices):
-            try:
-                config = self._plan.worker_config(device)
-                self._workers[device.name] = Child(self._plan.python, "worker", config, environment)
-            except OSError as error:
-                run_.ending = Ending("unstarted", "%s: %s" % (self._plan.python, error.strerror))
-        if self._workers:
+            self._begin(device.name, run_, "worker", self._plan.worker_config(device))
+        if self._burn.links.chosen:
+            self._begin(LINKS, self._burn.links, "links", self._plan.links_config())
+        if self._children:
             config = {"backend": self._plan.backend, "interval": self._plan.interval}
-            self._sampler = Child(self._plan.python, "sampler", config, environment)
+            self._sampler = Child(self._plan.python, "sampler", config, self._environment())
+        children = [*self._children.values(), *([self._sampler] if self._sampler else [])]
+        self._burn.pids = [child.process.pid for child in children]
 
     def loop(self) -> None:
         while self._running() and not self._burn.interrupted:
             self._wait()
-            for run_ in self._running():
-                self._look_at(run_)
+            for name, run_ in self._running():
+                self._look_at(name, run_)
             self._look_at_sampler()
             self._give_the_start()
-            self._enforce_deadline()
+            self._enforce_deadlines()
             self._progress.write(self._burn, self._go)
 
     def end(self) -> None:
-        """Whatever happened: no process left, every device with an ending."""
+        """Whatever happened: no process left, every child with an ending."""
         self._stop_sampler()
-        for run_ in self._running():
+        for name, run_ in self._running():
             why = self._burn.interrupted or "the burn-in itself failed"
-            self._finish(run_, Ending("interrupted", why))
+            self._finish(name, run_, Ending("interrupted", why))
         self._burn.seconds = round(time.monotonic() - self._started, 2)
         self._progress.end()
 
-    def _running(self) -> list[DeviceRun]:
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, **REPRODUCIBLE}
+
+    def _begin(self, name: str, run_: ChildRun, entry: str, config: dict[str, object]) -> None:
+        try:
+            self._children[name] = Child(self._plan.python, entry, config, self._environment())
+        except OSError as error:
+            run_.ending = Ending("unstarted", "%s: %s" % (self._plan.python, error.strerror))
+
+    def _running(self) -> list[tuple[str, ChildRun]]:
+        """Every child that has not ended, the links' among them."""
+        links = self._burn.links
+        waiting: list[tuple[str, ChildRun]] = [(d.name, d) for d in self._burning()]
+        return [*waiting, *([(LINKS, links)] if links.chosen and not links.ending else [])]
+
+    def _burning(self) -> list[DeviceRun]:
         return [run_ for run_ in self._burn.devices if run_.ending is None]
 
     def _wait(self) -> None:
         poll = select.poll()
         poll.register(1, 0)  # only errors and hang-ups: nobody reads our result any more
-        for child in [*self._workers.values(), *([self._sampler] if self._sampler else [])]:
+        for child in [*self._children.values(), *([self._sampler] if self._sampler else [])]:
             if child.open and child.status() is None:
                 poll.register(child.results, select.POLLIN)
                 poll.register(child.output_descriptor, select.POLLIN)
@@ -95,17 +119,17 @@ class _Runner:
         # A child that closed its pipes but lives on would make poll return at once, for ever.
         time.sleep(max(0.0, 0.01 - (time.monotonic() - began)))
 
-    def _look_at(self, run_: DeviceRun) -> None:
-        child = self._workers[run_.name]
+    def _look_at(self, name: str, run_: ChildRun) -> None:
+        child = self._children[name]
         status = child.status()  # before the events: what a dead child sent is all there
         try:
             for event in child.events():
-                _record(run_, event)
+                events.take(run_, event)
         except ValueError as error:
-            self._finish(run_, Ending("garbage", "it wrote %s" % error))
+            self._finish(name, run_, Ending("garbage", "it wrote %s" % error))
             return
         if status is not None:
-            self._finish(run_, _ending(run_, status))
+            self._finish(name, run_, events.ending(run_, status))
 
     def _look_at_sampler(self) -> None:
         if self._sampler is None:
@@ -125,29 +149,41 @@ class _Runner:
         return time.monotonic() - self._go if self._go is not None else -1.0
 
     def _give_the_start(self) -> None:
-        waiting = [run_ for run_ in self._running() if not run_.ready]
-        if self._go is None and not waiting:
+        burning, links = self._burning(), self._burn.links
+        if self._go is None and burning and all(run_.ready for run_ in burning):
             self._go = time.monotonic()
-            for run_ in self._running():
-                self._workers[run_.name].tell("go")
+            for run_ in burning:
+                self._children[run_.name].tell("go")
+        if burning or not links.chosen or links.ending or self._links_go is not None:
+            return
+        bad = [run_.name for run_ in self._burn.devices if not run_.done]
+        if bad:
+            links.why_not = "%s did not come to the end of its own stages" % ", ".join(bad)
+            self._finish(LINKS, links, Ending("interrupted", links.why_not))
+        elif links.ready:
+            self._links_go = time.monotonic()
+            self._children[LINKS].tell("go")
 
-    def _enforce_deadline(self) -> None:
-        now, limits = time.monotonic(), self._plan.limits
-        if self._go is None and now - self._started > limits.start:
-            for run_ in self._running():
+    def _enforce_deadlines(self) -> None:
+        limits = self._plan.limits
+        if time.monotonic() - self._started > limits.start:
+            for name, run_ in self._running():
                 if not run_.ready:
-                    detail = "not ready after %g s" % limits.start
-                    self._finish(run_, Ending("start", detail))
-        elif self._go is not None and now - self._go > limits.after_go:
-            for run_ in self._running():
-                detail = "no end after %g s, last heard of in stage %s" % (
-                    limits.after_go,
-                    run_.progress.get("stage", "compute"),
-                )
-                self._finish(run_, Ending("hang", detail))
+                    self._finish(name, run_, Ending("start", "not ready after %g s" % limits.start))
+        for run_ in self._burning():
+            self._enforce(run_.name, run_, self._go, limits.after_go)
+        after = self._plan.links_seconds + limits.slack
+        if self._burn.links.ending is None:
+            self._enforce(LINKS, self._burn.links, self._links_go, after)
 
-    def _finish(self, run_: DeviceRun, ending: Ending) -> None:
-        child = self._workers[run_.name]
+    def _enforce(self, name: str, run_: ChildRun, go: float | None, after: float) -> None:
+        if go is not None and time.monotonic() - go > after:
+            stage = run_.progress.get("stage") or (name if name == LINKS else "compute")
+            detail = "no end after %g s, last heard of in stage %s" % (after, stage)
+            self._finish(name, run_, Ending("hang", detail))
+
+    def _finish(self, name: str, run_: ChildRun, ending: Ending) -> None:
+        child = self._children[name]
         gone = child.kill()
         child.close()
         detail = ending.detail
@@ -175,47 +211,3 @@ class _Runner:
         telemetry = self._burn.telemetry
         if telemetry.final is None:
             telemetry.failure = telemetry.failure or why
-
-
-def _record(run_: DeviceRun, event: dict[str, Any]) -> None:
-    """Take one event of a worker. Raises ValueError for one that has not the agreed shape."""
-    kind = event.pop("event")
-    try:
-        if kind == "ready":
-            run_.ready, run_.torch, run_.visible = event, event["torch"], event["visible"]
-            run_.model, run_.uuid = event["name"] or run_.model, event["uuid"] or run_.uuid
-        elif kind == "sample":
-            run_.samples.append({k: float(event[k]) for k in ("t", "tflops", "verified_tflops")})
-        elif kind == "defect":
-            run_.defects.append(event)
-            run_.told += 1
-        elif kind == "progress":
-            run_.progress = event
-            run_.told = max(run_.told, int(event["errors"]))
-        elif kind == "done":
-            run_.done = {"compute": event["compute"], "memory": event["memory"]}
-        elif kind == "fatal":
-            run_.visible = event.get("visible", run_.visible)
-            run_.progress = {**run_.progress, "fatal": [event["kind"], event["detail"]]}
-        else:
-            raise ValueError("the event %r instead of a result" % kind)
-    except (KeyError, TypeError) as error:
-        raise ValueError("a %s event without %s" % (kind, error)) from None
-
-
-def _ending(run_: DeviceRun, status: int) -> Ending:
-    fatal = run_.progress.get("fatal")
-    if fatal:
-        return Ending(fatal[0], fatal[1])
-    if status < 0:
-        return Ending("signal", "killed by %s" % _signal_name(-status))
-    if status or run_.done is None:
-        return Ending("exit", "exit status %d" % status)
-    return Ending("finished")
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "signal %d" % number

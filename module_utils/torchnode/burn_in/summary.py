@@ -24,11 +24,14 @@ def summary(burn: Burn) -> dict[str, Any]:
         "at": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "seconds": burn.seconds,
         "backend": burn.backend,
+        "level": burn.level,
+        "stages": list(burn.stages),
         "interrupted": burn.interrupted,
         "injected": burn.injected,
         "torch": versions[0] if versions else None,
         "driver": burn.telemetry.driver,
         "columns": list(COLUMNS),
+        "links": _links(burn),
         "devices": [_device(burn, run, most) for run in burn.devices],
     }
 
@@ -50,18 +53,33 @@ def _device(burn: Burn, run: DeviceRun, most: int) -> dict[str, Any]:
         "uuid": run.uuid,
         "ending": run.ending.kind if run.ending else None,
         "samples": rows,
+        "spans": run.spans,
         "totals": _totals(run),
-        "work": run.done["compute"] if run.done else [],
-        "memory": run.done["memory"] if run.done else {},
+        "units": run.ready.get("units"),
+        "work": run.jobs(),
+        "memory": _last(run, "memory"),
+        "bandwidth": _last(run, "bandwidth"),
+        "pulse": _last(run, "pulse"),
     }
 
 
+def _last(run: DeviceRun, stage: str) -> dict[str, Any]:
+    """The stage's result of the last round, {} where there is none."""
+    result = run.of(stage)[-1:]
+    return {k: v for k, v in result[0].items() if k not in ("name", "errors")} if result else {}
+
+
+def _links(burn: Burn) -> dict[str, Any] | None:
+    result = burn.links.of("links")[-1:]
+    return {k: v for k, v in result[0].items() if k not in ("name", "errors")} if result else None
+
+
 def _totals(run: DeviceRun) -> dict[str, Any]:
-    jobs = run.done["compute"] if run.done else []
-    memory = run.done["memory"] if run.done else {}
+    jobs = [*run.jobs(), *(result["job"] for result in run.of("pulse"))]
+    checked = sum(result["checked"] for result in run.of("memory"))
     return {
         "products_checked": sum(j["products"] for j in jobs) or run.progress.get("products") or 0,
-        "bytes_checked": sum(j["bytes"] for j in jobs) + memory.get("checked", 0),
+        "bytes_checked": sum(j["bytes"] for j in jobs) + checked,
         "errors": run.told,
     }
 

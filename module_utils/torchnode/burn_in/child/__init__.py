@@ -11,10 +11,44 @@ import json
 import pkgutil
 
 # Import statements, because Ansible's payload carries only what a statement names.
-from . import compute, device, faults, memory, nvml, protocol, sampler, sysfs, worker
+from . import (
+    bandwidth,
+    bits,
+    compute,
+    device,
+    faults,
+    memory,
+    nvml,
+    oracle,
+    precisions,
+    products,
+    protocol,
+    pulse,
+    sampler,
+    sysfs,
+    turn,
+    worker,
+)
 
 #: Dependencies first: the child executes them in this order.
-_MODULES = (protocol, faults, device, compute, memory, worker, sysfs, nvml, sampler)
+_MODULES = (
+    protocol,
+    turn,
+    bits,
+    faults,
+    device,
+    precisions,
+    oracle,
+    products,
+    compute,
+    pulse,
+    bandwidth,
+    memory,
+    worker,
+    sysfs,
+    nvml,
+    sampler,
+)
 
 #: Runs in the child: argv[1] names the module whose main() to call.
 BOOTSTRAP = """\

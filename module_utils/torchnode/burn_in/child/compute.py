@@ -1,248 +1,196 @@
-"""Matrix products, every bit of every one checked before it is overwritten.
+"""The compute stage: every precision that the device has, on two data patterns.
 
-Two data patterns. 'random normals' heat the device as real work does and are compared, as integers,
-with an immutable reference product of the same operands on the same device. 'exact integers' in
-[-8, 8] keep every sum below 2^24, exact in fp32 accumulation whatever its order; their expected
-product is proven on the host, so a unit that is wrong the same way every time is found too.
+'random normals' heat the device as real work does and are compared with the device's own first
+product; 'exact integers' with the true one. The first precision is the heat: it has most of the
+time, comes last, and its rate is the one that is sampled and judged.
 """
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
 import time
 from typing import Any, Callable, Optional
 
-from .device import DTYPES
+from . import products
+from .oracle import Oracle
+from .precisions import PRECISIONS, Precision
+from .products import Job, Products
 
-BOUND = 8  # integers in [-BOUND, BOUND]
-WORD = 8  # bytes: comparisons run on 64-bit words
-ROWS = 1024  # rows of a host-side proof at a time, to bound its memory
-VECTOR_BITS = 20  # 2^13 * 2^19 * 2^20 < 2^53: every sum of the proof is exact in float64
+SAMPLE_SECONDS = 1.0
+SHORTEST_SAMPLE = 0.25  # a shorter first window would be noise
 
+#: Shares of the time: the heat's random normals, its integers; the others share the rest.
+HEAT, HEAT_INTEGERS = 0.6, 0.1
 
-class Job:
-    """One precision and data pattern: operands, immutable reference words, and its tally."""
-
-    def __init__(self, precision: str, pattern: str, left: Any, right: Any, weight: float) -> None:
-        self.precision, self.pattern, self.weight = precision, pattern, weight
-        self.left, self.right = left, right
-        self.reference: Any = None
-        self.digest = ""
-        self.spent = 0.0  # wall seconds, checks included: what the schedule balances
-        self.device_seconds = 0.0  # products alone
-        self.products = 0
-        self.wrong = 0
-
-    @property
-    def flops(self) -> float:
-        rows, inner = self.left.shape
-        return float(2.0 * rows * inner * self.right.shape[1])
+#: Matrices of the largest precision beside the ring: operands, reference, and room to make them.
+BESIDE = 7
+ROOM = 256 << 20  # bytes for the libraries' workspaces
+SMALLEST = 256  # side of the smallest matrices
 
 
 class Compute:
-    """The compute stage of one device."""
+    """The compute stage of one device. What the host proves is made at once, the rest in run()."""
 
     def __init__(self, torch: Any, device: Any, config: dict[str, Any], injector: Any) -> None:
         self._torch, self._device, self._injector = torch, device, injector
-        self._seed = config["seed"]
-        precisions = choose(config["precisions"], device.has)
-        self._size = fitting_size(
-            config["size"], config["ring"], len(precisions), device.free_bytes()
+        self._config, self._seed = config, config["seed"]
+        names = choose(config["precisions"], device.has)
+        self.precisions = [PRECISIONS[name] for name in names]
+        self._sizes = {name: device.size(name, config["sizes"]) for name in names}
+        self._integer_size = config["integer_size"]
+        self._fit()
+        self._oracles = {
+            bound: Oracle(torch, device, self._integer_size, bound, self._seed, injector)
+            for bound in sorted({p.bound for p in self.precisions})
+        }
+
+    def run(self, turn: Any) -> dict[str, Any]:
+        """Jobs one after the other; {'jobs': [summary, ...], 'ring': bytes}."""
+        mill, ring = self._mill()
+        summaries: list[dict[str, Any]] = []
+        left = turn.seconds
+        for precision, pattern, share in self.schedule():
+            left -= turn.seconds * share
+            job, findings = self._job(mill, precision, pattern)
+            turn.tell(findings)
+            heat = precision is self.precisions[0] and not job.oracle
+            sampler = Sampler(job, turn.sample) if heat else None
+            mill.burn(job, self._while(turn, left, job, sampler, summaries), turn.tell)
+            summaries.append(products.summary(job))
+            del job
+            self._device.release()
+        return {"jobs": summaries, "ring": ring}
+
+    def schedule(self) -> list[tuple[Precision, str, float]]:
+        """(precision, pattern, share of the time) in the order of work, the heat last."""
+        heat, *others = self.precisions
+        rest = 1 - HEAT - HEAT_INTEGERS
+        each = rest / (2 * len(others)) if others else 0.0
+        listed = [(p, pattern, each) for p in others for pattern in PATTERNS]
+        return [*listed, (heat, INTEGERS, HEAT_INTEGERS), (heat, NORMALS, HEAT)]
+
+    def heat_job(self) -> tuple[Products, Job, list[dict[str, Any]]]:
+        """The heat alone, with a small ring: for the pulsed load."""
+        mill = Products(self._torch, self._device, self._injector)
+        mill.take_pool(2 * self._piece(), 0)
+        return (mill, *self._job(mill, self.precisions[0], NORMALS))
+
+    def _mill(self) -> tuple[Products, int]:
+        mill, piece = Products(self._torch, self._device, self._injector), self._piece()
+        room = self._room() - BESIDE * piece - ROOM
+        cap = self._config["memory_bytes"]
+        return mill, mill.take_pool(piece, min(room, cap) if cap else room)
+
+    def _fit(self) -> None:
+        """Smaller matrices where the free memory does not hold the usual ones and a short ring:
+        the largest first, so that the others keep theirs."""
+        while (BESIDE + 4) * self._piece() + ROOM > self._room():
+            largest = max(self.precisions, key=self._bytes)
+            if self._sizes[largest.name] <= SMALLEST:
+                return
+            self._sizes[largest.name] //= 2
+            self._integer_size = min(self._integer_size, self._sizes[largest.name])
+
+    def _room(self) -> int:
+        return int(self._device.free_bytes() * self._config["memory_fraction"])
+
+    def _piece(self) -> int:
+        """Bytes of the largest product."""
+        return max(self._bytes(precision) for precision in self.precisions)
+
+    def _bytes(self, precision: Precision) -> int:
+        width = int(self._torch.empty(0, dtype=precision.output(self._torch)).element_size())
+        side = max(self._sizes[precision.name], self._integer_size)
+        return max(4, width) * int(side) * int(side)
+
+    def _while(
+        self,
+        turn: Any,
+        until_left: float,
+        job: Job,
+        sampler: Optional[Sampler],
+        before: list[dict[str, Any]],
+    ) -> Callable[[], bool]:
+        earlier = sum(summary["products"] for summary in before)
+
+        def go_on() -> bool:
+            turn.beat(products=earlier + job.products, precision=job.precision.name)
+            if sampler:
+                sampler.look()
+            self._injector.in_mid_burn()
+            return bool(turn.left() > until_left)
+
+        return go_on
+
+    def _job(
+        self, mill: Products, precision: Precision, pattern: str
+    ) -> tuple[Job, list[dict[str, Any]]]:
+        if pattern == INTEGERS:
+            return self._integers(mill, precision)
+        generator = self._torch.Generator(self._device.handle).manual_seed(self._seed)
+        left, right = (self._random(precision, generator) for _ in range(2))
+        job = Job(
+            precision,
+            self._config["distribution"],
+            precision.left(self._torch, left),
+            precision.right(self._torch, right),
         )
-        self._rings = {p: self._ring(p, config["ring"]) for p in precisions}
-        self._integers: Optional[tuple[Any, Any, Any, bool]] = None
-        self.jobs: list[Job] = []
-        self.defects: list[dict[str, Any]] = []
-        for precision in precisions:
-            share = config["share"] if precision == precisions[0] else config["share_other"]
-            self.jobs.append(self._random_job(precision, share))
-            self.jobs.append(self._integer_job(precision, config["share_other"]))
-        self._integers = None
+        return job, mill.prepare(job)
 
-    def batch(self, job: Job, channel: Any) -> list[dict[str, Any]]:
-        """A ring of products, then one look at all their bits. Returns what was wrong."""
-        began = time.perf_counter()
-        watch = self._device.stopwatch()
-        ring = self._rings[job.precision]
-        watch.start()
-        for output in ring:
-            self._multiply(job, output)
-        watch.stop()
-        for output in ring:
-            self._injector.burning_product(output, job, channel)
-        flags = [self._torch.ne(words(self._torch, o), job.reference).any() for o in ring]
-        wrong = self._torch.stack(flags).tolist()
-        defects = [self._locate(job, ring[i], i) for i, bad in enumerate(wrong) if bad]
-        job.device_seconds += watch.seconds()
-        job.spent += time.perf_counter() - began
-        job.products += len(ring)
-        job.wrong += len(defects)
-        return defects
+    def _random(self, precision: Precision, generator: Any) -> Any:
+        size = self._sizes[precision.name]
+        settings = {
+            "generator": generator,
+            "device": self._device.handle,
+            "dtype": precision.source(self._torch),
+        }
+        if self._config["distribution"] == UNIFORM:
+            return self._torch.rand((size, size), **settings) * 10
+        return self._torch.randn((size, size), **settings)
 
-    def recheck_references(self) -> list[dict[str, Any]]:
-        """The references held against their digests taken at the start."""
-        return [
-            defect(job, "reference", expected="digest " + job.digest, read="digest " + now)
-            for job in self.jobs
-            for now in [digest(job.reference)]
-            if now != job.digest
-        ]
-
-    def _ring(self, precision: str, length: int) -> list[Any]:
-        kind = dtype(self._torch, precision)
-        shape = (self._size, self._size)
-        return [
-            self._torch.empty(shape, dtype=kind, device=self._device.handle) for _ in range(length)
-        ]
-
-    def _multiply(self, job: Job, output: Any) -> None:
-        self._torch.mm(job.left, job.right, out=output)
-        self._injector.every_product(output)
-
-    def _random_job(self, precision: str, weight: float) -> Job:
-        torch, kind = self._torch, dtype(self._torch, precision)
-        generator = torch.Generator(self._device.handle).manual_seed(self._seed)
-        left, right = (
-            torch.randn(
-                (self._size, self._size), generator=generator, device=self._device.handle
-            ).to(kind)
-            for _ in range(2)
+    def _integers(self, mill: Products, precision: Precision) -> tuple[Job, list[dict[str, Any]]]:
+        oracle, handle = self._oracles[precision.bound], self._device.handle
+        job = Job(
+            precision,
+            INTEGERS,
+            precision.left(self._torch, oracle.left.to(handle).float()),
+            precision.right(self._torch, oracle.right.to(handle).float()),
         )
-        job = Job(precision, "random normals", left, right, weight)
-        first = torch.empty_like(left)
-        self._multiply(job, first)
-        if not bool(torch.isfinite(first).all()):
-            self.defects.append(defect(job, "reference", expected="finite", read="NaN or Inf"))
-        return self._keep(job, first)
-
-    def _integer_job(self, precision: str, weight: float) -> Job:
-        if self._integers is None:
-            self._integers = self._exact_integers()
-        left, right, exact, true = self._integers
-        kind = dtype(self._torch, precision)
-        on_device = [matrix.to(self._device.handle).to(kind) for matrix in (left, right)]
-        job = Job(precision, "exact integers", on_device[0], on_device[1], weight)
-        if not true:
+        exact = oracle.exact.to(handle).to(precision.output(self._torch))
+        findings = mill.prepare(job, exact)
+        if not oracle.true:
             # The burn goes on: what the other checks find tells more about the fault.
-            self.defects.append(
-                defect(job, "oracle", expected="the true product", read="another product")
-            )
-        return self._keep(job, exact.to(kind).to(self._device.handle))
+            words = ("the true product", "another product")
+            findings.append(products.defect(job, "oracle", *words))
+        return job, findings
 
-    def _exact_integers(self) -> tuple[Any, Any, Any, bool]:
-        """Operands (int8, host), their product in fp32 (device, then host), whether it is true."""
-        torch = self._torch
-        generator = torch.Generator("cpu").manual_seed(self._seed)
-        shape = (self._size, self._size)
-        left, right = (
-            torch.randint(-BOUND, BOUND + 1, shape, generator=generator, dtype=torch.int8)
-            for _ in range(2)
-        )
-        on_device = [m.to(self._device.handle).to(torch.float32) for m in (left, right)]
-        output = torch.mm(on_device[0], on_device[1])
-        self._injector.every_product(output)
-        exact = output.cpu()
-        return left, right, exact, proven(torch, left, right, exact, self._seed)
 
-    def _keep(self, job: Job, product: Any) -> Job:
-        # A copy of its own: nothing later writes to these words.
-        job.reference = words(self._torch, product).clone()
-        job.digest = digest(job.reference)
-        return job
+INTEGERS, NORMALS, UNIFORM = "exact integers", "random normals", "uniform in [0, 10)"
+PATTERNS = (INTEGERS, NORMALS)
+DISTRIBUTIONS = {"normal": NORMALS, "uniform": UNIFORM}
 
-    def _locate(self, job: Job, output: Any, slot: int) -> dict[str, Any]:
-        """Which elements differ, on integer views so that NaN and Inf are bits like any other."""
-        torch = self._torch
-        narrow = {2: torch.int16, 4: torch.int32}[output.element_size()]
-        read, kept = output.view(-1).view(narrow), job.reference.view(narrow)
-        places = torch.ne(read, kept).nonzero()
-        check = "oracle" if job.pattern == "exact integers" else "repeat"
-        if not len(places):
-            return defect(job, check, read="a difference that a second look did not see")
-        first = int(places[0])
-        bits = 8 * output.element_size()
-        return defect(
-            job,
-            check,
-            wrong=len(places),
-            offset=list(divmod(first, self._size)),
-            expected=hexadecimal(int(kept[first]), bits),
-            read=hexadecimal(int(read[first]), bits),
-            product=job.products + slot,
-        )
+
+class Sampler:
+    """The sustained rate of one job, checks and gaps included, about once a second."""
+
+    def __init__(self, job: Job, send: Callable[[float], None]) -> None:
+        self._job, self._send = job, send
+        self._began, self._before, self._said = time.monotonic(), job.products, False
+
+    def look(self) -> None:
+        """Say the rate when a window is full; the first one may be shorter, for short burns."""
+        least = SAMPLE_SECONDS if self._said else SHORTEST_SAMPLE
+        if time.monotonic() - self._began >= least:
+            self._say()
+
+    def _say(self) -> None:
+        now = time.monotonic()
+        made = self._job.products - self._before
+        if made:
+            self._send(made * self._job.flops / (now - self._began) / 1e12)
+            self._began, self._before, self._said = now, self._job.products, True
 
 
 def choose(wanted: list[list[str]], has: Callable[[str], bool]) -> list[str]:
-    """From each group of alternatives the first that the device has."""
+    """From each group of alternatives the first that the device has, each precision once."""
     picked = [next((p for p in group if has(p)), "") for group in wanted]
-    return [precision for precision in picked if precision]
-
-
-def fitting_size(size: int, ring: int, precisions: int, free: int) -> int:
-    """``size``, halved until operands, references and rings take at most half of what is free."""
-    widest = 4  # bytes of an fp32 element
-    while size > 256 and precisions * (ring + 9) * widest * size * size > free // 2:
-        size //= 2
-    return size
-
-
-def dtype(torch: Any, precision: str) -> Any:
-    return getattr(torch, DTYPES[precision])
-
-
-def words(torch: Any, tensor: Any) -> Any:
-    """A contiguous tensor's bits as a flat int64 view."""
-    return tensor.view(-1).view(torch.int64)
-
-
-def hexadecimal(value: int, bits: int) -> str:
-    """A signed integer's bits: hexadecimal(-1, 16) is '0xffff'."""
-    return "0x%0*x" % (bits // 4, value & ((1 << bits) - 1))
-
-
-def digest(tensor: Any) -> str:
-    """BLAKE2b of a tensor's bytes, read over the host."""
-    host = tensor.cpu().contiguous()
-    size = host.numel() * host.element_size()
-    raw = (ctypes.c_char * size).from_address(host.data_ptr())
-    return hashlib.blake2b(raw, digest_size=16).hexdigest()
-
-
-def defect(
-    job: Job,
-    check: str,
-    expected: str = "",
-    read: str = "",
-    wrong: int = 1,
-    offset: Optional[list[int]] = None,
-    product: Optional[int] = None,
-) -> dict[str, Any]:
-    """One finding as it travels to the parent."""
-    return {
-        "stage": "compute",
-        "check": check,
-        "precision": job.precision,
-        "pattern": job.pattern,
-        "wrong": wrong,
-        "offset": offset,
-        "expected": expected,
-        "read": read,
-        "product": product,
-    }
-
-
-def proven(torch: Any, left: Any, right: Any, product: Any, seed: int) -> bool:
-    """Whether ``product`` is exactly ``left @ right``: Freivalds' check, on the host.
-
-    Two random vectors of 20-bit integers; every float64 sum stays below 2^53 and so is exact. A
-    wrong row passes with a probability of at most 2^-40. NaN equals nothing, so it never passes.
-    """
-    generator = torch.Generator("cpu").manual_seed(seed + 1)
-    shape = (right.shape[1], 2)
-    vectors = torch.randint(0, 1 << VECTOR_BITS, shape, generator=generator).double()
-    inner = torch.cat([rows.double() @ vectors for rows in right.split(ROWS)])
-    return all(
-        torch.equal(got.double() @ vectors, rows.double() @ inner)
-        for got, rows in zip(product.split(ROWS), left.split(ROWS))
-    )
+    return list(dict.fromkeys(precision for precision in picked if precision))

@@ -6,7 +6,19 @@ import os
 import time
 from typing import Any, Callable, Optional
 
-DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+#: Compute capabilities with fp64 units at half the fp32 rate; others have 1/32 or 1/64:
+#: https://docs.nvidia.com/cuda/cuda-c-programming-guide/#arithmetic-instructions, 2026-11-23.
+STRONG_FP64 = ((6, 0), (7, 0), (8, 0), (9, 0), (10, 0))
+
+#: The least compute capability with a unit for each precision: the same page, "Tensor Cores".
+SINCE = {
+    "fp64": (0, 0),
+    "fp32": (0, 0),
+    "fp16": (7, 0),
+    "bf16": (8, 0),
+    "tf32": (8, 0),
+    "fp8": (8, 9),
+}
 
 
 class DeviceMissing(Exception):
@@ -37,11 +49,15 @@ class Cpu:
         }
 
     def has(self, precision: str) -> bool:
-        """fp32 always; bf16 only with a unit for it: emulation proves nothing about hardware."""
+        """fp32, fp64; bf16 only with a unit for it: emulation proves nothing about hardware."""
         flags = _cpuinfo_words("flags") | _cpuinfo_words("Features")
-        return precision == "fp32" or (
+        return precision in ("fp32", "fp64") or (
             precision == "bf16" and bool(flags & {"amx_bf16", "avx512_bf16"})
         )
+
+    def size(self, precision: str, sizes: dict[str, int]) -> int:
+        """Side of the square matrices of a precision; the key '' is for those not named."""
+        return sizes.get(precision, sizes[""])
 
     def free_bytes(self) -> int:
         """What the kernel calls available, or less where a control group allows less."""
@@ -52,6 +68,13 @@ class Cpu:
 
     def synchronize(self) -> None:
         """Nothing runs behind our back on a CPU."""
+
+    def release(self) -> None:
+        """Freed memory is the system's at once."""
+
+    def fetch(self, tensor: Any) -> Fetch:
+        """A tensor's values on their way to the host."""
+        return Fetch(tensor)
 
     def stopwatch(self) -> Stopwatch:
         return Stopwatch()
@@ -104,9 +127,19 @@ class Cuda:
         }
 
     def has(self, precision: str) -> bool:
-        """fp32 always; bf16 with compute capability 8.0, fp16 units with 7.0."""
-        capability = (self._properties.major, self._properties.minor)
-        return capability >= {"fp32": (0, 0), "fp16": (7, 0), "bf16": (8, 0)}[precision]
+        """Whether the part has units for it, and torch a way to use them."""
+        if precision == "fp8" and not hasattr(self._torch, "_scaled_mm"):
+            return False
+        return self._capability() >= SINCE[precision]
+
+    def size(self, precision: str, sizes: dict[str, int]) -> int:
+        """Side of the square matrices of a precision; the key '' is for those not named."""
+        side = sizes.get(precision, sizes[""])
+        weak = precision == "fp64" and self._capability() not in STRONG_FP64
+        return side // 4 if weak else side
+
+    def _capability(self) -> tuple[int, int]:
+        return self._properties.major, self._properties.minor
 
     def free_bytes(self) -> int:
         """What the driver says is free, torch's own cache given back first."""
@@ -115,6 +148,14 @@ class Cuda:
 
     def synchronize(self) -> None:
         self._torch.cuda.synchronize(self.handle)
+
+    def release(self) -> None:
+        """Give freed memory back, so that pieces of another size fit."""
+        self._torch.cuda.empty_cache()
+
+    def fetch(self, tensor: Any) -> Fetch:
+        """A tensor's values on their way to the host; what is queued later does not delay them."""
+        return CudaFetch(self._torch, tensor)
 
     def stopwatch(self) -> Stopwatch:
         return CudaStopwatch(self._torch)
@@ -133,6 +174,32 @@ class Stopwatch:
         return self._stopped - self._started
 
 
+class Fetch:
+    """Values of a small tensor on their way to the host."""
+
+    def __init__(self, tensor: Any) -> None:
+        self._host = tensor
+
+    def get(self) -> list[int]:
+        """The values, waited for."""
+        return list(self._host.tolist())
+
+
+class CudaFetch(Fetch):
+    """The same from a device, into pinned memory: a plain copy would wait for all queued work."""
+
+    def __init__(self, torch: Any, tensor: Any) -> None:
+        super().__init__(torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True))
+        self._host.copy_(tensor, non_blocking=True)
+        self._device = tensor  # not to be reused before it is read
+        self._arrived = torch.cuda.Event()
+        self._arrived.record()
+
+    def get(self) -> list[int]:
+        self._arrived.synchronize()
+        return super().get()
+
+
 class CudaStopwatch(Stopwatch):
     """The same by CUDA events, because calls return before the work is done."""
 
@@ -149,8 +216,29 @@ class CudaStopwatch(Stopwatch):
         return float(self._marks[0].elapsed_time(self._marks[1])) / 1000.0
 
 
+class Rocm(Cuda):
+    """One ROCm device: torch drives it by the same names. Not yet seen on hardware."""
+
+    name = "rocm"
+
+    def has(self, precision: str) -> bool:
+        """Matrix units of CDNA 2 and later (gfx90a, gfx942, gfx950) and of RDNA 3 (gfx11).
+
+        https://rocm.docs.amd.com/en/latest/reference/precision-support.html, 2026-11-23
+        """
+        part = str(getattr(self._properties, "gcnArchName", "")).partition(":")[0]
+        if precision in ("fp32", "fp64"):
+            return True
+        return precision in ("fp16", "bf16") and part.startswith(
+            ("gfx90a", "gfx94", "gfx95", "gfx11")
+        )
+
+    def size(self, precision: str, sizes: dict[str, int]) -> int:
+        return sizes.get(precision, sizes[""])
+
+
 #: The registry: one line per backend.
-BACKENDS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {"cpu": Cpu, "cuda": Cuda}
+BACKENDS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {"cpu": Cpu, "cuda": Cuda, "rocm": Rocm}
 
 
 def same_device(wanted: dict[str, Any], uuid: str, bus: str) -> bool:

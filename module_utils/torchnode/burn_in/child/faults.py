@@ -8,7 +8,13 @@ nan, inf                once, put NaN or infinity into one element of a product
 sticky                  flip BIT in every product, the one the reference is made from included
 input                   flip BIT of an operand after the reference was made
 corrupt-reference       flip BIT of the reference itself
+late-flip               flip BIT of a product after its check, while it lies in the ring
+pulse                   once, flip BIT of a product under the pulsed load
 memory-cell             flip BIT of one cell between fill and read-back
+copy, h2d, d2h          flip BIT of what a copy brought: in the device, to it, from it
+peer                    flip BIT of what a copy from another device brought
+reduce                  flip BIT of an all-reduce's result on this device
+slow                    rest after each product for twice as long as it took
 kill, hang, exit        SIGKILL, SIGSTOP to itself, exit status 7, all in mid-burn
 oom                     ask for more memory than there is
 garbage                 write something that is not a result to the result channel
@@ -19,6 +25,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import Any
 
 KINDS = (
@@ -28,7 +35,15 @@ KINDS = (
     "sticky",
     "input",
     "corrupt-reference",
+    "late-flip",
+    "pulse",
     "memory-cell",
+    "copy",
+    "h2d",
+    "d2h",
+    "peer",
+    "reduce",
+    "slow",
     "kill",
     "hang",
     "exit",
@@ -59,19 +74,24 @@ def flip(torch: Any, words: Any, index: int, bit: int) -> None:
 class Injector:
     """Strikes once (or always, when sticky) at the places that the worker offers."""
 
-    def __init__(self, torch: Any, text: str) -> None:
-        self._torch = torch
+    def __init__(self, torch: Any, text: str, channel: Any = None) -> None:
+        self._torch, self._channel = torch, channel
         self.kind, self._bit = parse(text) if text else ("", 0)
         self._products = 0
+        self._pulsed = self._struck = False
 
     def every_product(self, output: Any) -> None:
         """Called for every product ever made, those of the set-up included."""
         if self.kind == "sticky":
             self._flip(output)
 
-    def burning_product(self, output: Any, job: Any, channel: Any) -> None:
+    def burning_product(self, output: Any, job: Any) -> None:
         """Called between a product of the burn and its check."""
         self._products += 1
+        if self.kind == "slow":
+            time.sleep(2 * job.one)
+        if self.kind == "pulse" and self._pulsed and self._once():
+            self._flip(output)
         if self._products != STRIKE_AT:
             return
         if self.kind == "flip":
@@ -82,18 +102,40 @@ class Injector:
             self._flip(job.reference)
         elif self.kind == "input":
             self._flip(job.left)
-        else:
-            self._die(channel)
+
+    def checked_product(self, output: Any) -> None:
+        """Called after a product's check."""
+        if self.kind == "late-flip" and self._products >= STRIKE_AT and self._once():
+            self._flip(output)
+
+    def pulsed(self) -> None:
+        """Called when the pulsed load begins."""
+        self._pulsed = True
 
     def memory_cell(self, chunk: Any) -> None:
         """Called between fill and read-back of the first chunk."""
         if self.kind == "memory-cell":
             flip(self._torch, chunk, min(12345, chunk.numel() - 1), self._bit)
 
-    def _flip(self, tensor: Any) -> None:
-        flip(self._torch, tensor.reshape(-1).view(self._torch.int64), 1, self._bit)
+    def copied(self, tensor: Any, way: str) -> None:
+        """Called between a copy ('copy', 'h2d', 'd2h') and its check."""
+        if self.kind == way:
+            self._flip(tensor)
 
-    def _die(self, channel: Any) -> None:
+    def peer_copied(self, tensor: Any, source: str, target: str) -> None:
+        """Called between a copy to ``target`` and its check; only the struck device's injector."""
+        if self.kind == "peer":
+            self._flip(tensor)
+
+    def reduced(self, tensor: Any, name: str) -> None:
+        """Called between an all-reduce and the check of its result on this device."""
+        if self.kind == "reduce":
+            self._flip(tensor)
+
+    def in_mid_burn(self) -> None:
+        """Called again and again while products are made."""
+        if self._products < STRIKE_AT:
+            return
         if self.kind == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         elif self.kind == "hang":
@@ -102,5 +144,12 @@ class Injector:
             os._exit(7)
         elif self.kind == "oom":
             self._torch.empty(1 << 52, dtype=self._torch.uint8)
-        elif self.kind == "garbage":
-            channel.write(b"Segmentation fault (core dumped)\n")
+        elif self.kind == "garbage" and self._once():
+            self._channel.write(b"Segmentation fault (core dumped)\n")
+
+    def _once(self) -> bool:
+        first, self._struck = not self._struck, True
+        return first
+
+    def _flip(self, tensor: Any) -> None:
+        flip(self._torch, tensor.reshape(-1).view(self._torch.int64), 1, self._bit)

@@ -1,0 +1,74 @@
+"""What a stage gets to work with: its time, and the parent's ear."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable
+
+MAX_DEFECTS = 16  # of one kind told one by one; the rest is counted
+BEAT = 0.5  # seconds between two signs of life
+
+
+class Teller:
+    """One worker's findings and signs of life, over all its stages."""
+
+    def __init__(self, send: Callable[..., None]) -> None:
+        self.send = send
+        self.told = 0
+        self.began = time.monotonic()
+        self._told_of: dict[str, int] = {}
+        self._beat = float("-inf")
+
+    def elapsed(self) -> float:
+        """Seconds since the start signal."""
+        return time.monotonic() - self.began
+
+    def tell(self, defects: list[dict[str, Any]]) -> None:
+        """Findings, at once: the worker may die of the same fault a moment later."""
+        for found in defects:
+            self.told += 1
+            # Each kind has room of its own: a flood of one must not hide what explains it.
+            kind = "%s %s" % (found.get("stage"), found.get("check"))
+            self._told_of[kind] = self._told_of.get(kind, 0) + 1
+            if self._told_of[kind] <= MAX_DEFECTS:
+                self.send("defect", **found)
+
+    def beat(self, stage: str, **extra: Any) -> None:
+        """A sign of life, at most twice a second."""
+        now = self.elapsed()
+        if now - self._beat >= BEAT:
+            self._beat = now
+            self.send("progress", stage=stage, t=round(now, 2), errors=self.told, **extra)
+
+
+class Turn:
+    """One stage's time. ``grace``: seconds more to finish what would prove nothing half done."""
+
+    def __init__(self, teller: Teller, stage: str, seconds: float, grace: float) -> None:
+        self._teller, self.stage, self.seconds = teller, stage, seconds
+        self._end = teller.elapsed() + seconds
+        self._last = self._end + grace
+
+    def left(self) -> float:
+        """Seconds of this stage's time that are left; negative when it is over."""
+        return self._end - self._teller.elapsed()
+
+    def over(self) -> bool:
+        """Whether the time is up."""
+        return self.left() <= 0
+
+    def grace_over(self) -> bool:
+        """Whether even the time for finishing is up."""
+        return self._teller.elapsed() >= self._last
+
+    def tell(self, defects: list[dict[str, Any]]) -> None:
+        """Findings; see Teller.tell."""
+        self._teller.tell(defects)
+
+    def beat(self, **extra: Any) -> None:
+        """A sign of life of this stage; see Teller.beat."""
+        self._teller.beat(self.stage, **extra)
+
+    def sample(self, tflops: float) -> None:
+        """The sustained rate since the last sample, checks included."""
+        self._teller.send("sample", t=round(self._teller.elapsed(), 2), tflops=tflops)
