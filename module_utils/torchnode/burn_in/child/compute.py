@@ -55,8 +55,10 @@ class Compute:
             heat = precision is self.precisions[0] and not job.oracle
             sampler = Sampler(job, turn.sample) if heat else None
             mill.burn(job, self._while(turn, left, job, sampler, summaries), turn.tell)
+            if sampler:
+                sampler.end()
             summaries.append(products.summary(job))
-            del job
+            del job, sampler
             self._device.release()
         return {"jobs": summaries, "ring": ring}
 
@@ -181,6 +183,12 @@ class Sampler:
         least = SAMPLE_SECONDS if self._said else SHORTEST_SAMPLE
         if time.monotonic() - self._began >= least:
             self._say()
+
+    def end(self) -> None:
+        """Say the rate of the whole where no window was ever full."""
+        made = self._job.products - self._before
+        if not self._said and made and self._job.seconds > 0:
+            self._send(made * self._job.flops / self._job.seconds / 1e12)
 
     def _say(self) -> None:
         now = time.monotonic()
