@@ -14,6 +14,7 @@ from ansible.module_utils.torchnode.burn_in.child import (
     device,
     memory,
     nvml,
+    precisions,
     products,
     sysfs,
     worker,
@@ -228,3 +229,17 @@ def test_sysfs_takes_cpu_zones_only(tmp_path: Any) -> None:
     assert source.sample() == {"cpu": {"temperature": 51.0}}
     assert "clock" in source.inventory()["devices"]["cpu"]["absent"]
     assert "temperature" not in source.inventory()["devices"]["cpu"]["absent"]
+
+
+@pytest.mark.parametrize("has", [("bf16",), ("bf16", "fp8", "tf32", "fp64", "fp32", "fp16")])
+def test_the_whole_time_is_shared_out_and_the_heat_has_most_and_comes_last(
+    has: tuple[str, ...],
+) -> None:
+    burning = compute.Compute.__new__(compute.Compute)
+    burning.precisions = [precisions.PRECISIONS[name] for name in has]
+    schedule = burning.schedule()
+    assert sum(share for _, _, share in schedule) == pytest.approx(1)
+    assert len(schedule) == 2 * len(has)
+    last, pattern, share = schedule[-1]
+    assert (last.name, pattern) == ("bf16", "random normals")
+    assert share == max(share for _, _, share in schedule) > 0.5

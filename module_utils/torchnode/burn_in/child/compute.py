@@ -18,8 +18,8 @@ from .products import Job, Products
 SAMPLE_SECONDS = 1.0
 SHORTEST_SAMPLE = 0.25  # a shorter first window would be noise
 
-#: Shares of the time: the heat's random normals, its integers; the others share the rest.
-HEAT, HEAT_INTEGERS = 0.6, 0.1
+#: Shares of the time: of all precisions but the heat together; and of its integers in what is left.
+OTHERS, INTEGERS_SHARE = 0.3, 0.15
 
 #: Matrices of the largest precision beside the ring: operands, reference, and room to make them.
 BESIDE = 7
@@ -65,10 +65,10 @@ class Compute:
     def schedule(self) -> list[tuple[Precision, str, float]]:
         """(precision, pattern, share of the time) in the order of work, the heat last."""
         heat, *others = self.precisions
-        rest = 1 - HEAT - HEAT_INTEGERS
-        each = rest / (2 * len(others)) if others else 0.0
-        listed = [(p, pattern, each) for p in others for pattern in PATTERNS]
-        return [*listed, (heat, INTEGERS, HEAT_INTEGERS), (heat, NORMALS, HEAT)]
+        rest = OTHERS if others else 0.0
+        listed = [(p, pattern, rest / (2 * len(others))) for p in others for pattern in PATTERNS]
+        integers = (1 - rest) * INTEGERS_SHARE
+        return [*listed, (heat, INTEGERS, integers), (heat, NORMALS, 1 - rest - integers)]
 
     def heat_job(self) -> tuple[Products, Job, list[dict[str, Any]]]:
         """The heat alone, with a small ring: for the pulsed load."""
