@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from helpers import ROOT
 
 from ansible.module_utils.torchnode.burn_in import levels, plan, progress
 from ansible.module_utils.torchnode.burn_in.child import faults, payload, precisions
@@ -137,3 +138,14 @@ def test_every_fault_is_documented(kind: str) -> None:
     assert faults.__doc__ is not None
     assert kind in faults.__doc__
     assert faults.parse(kind + ":5") == (kind, 5)
+
+
+def test_the_page_names_every_level_and_stage_with_its_time() -> None:
+    page = (ROOT / "docs" / "burn-in.md").read_text(encoding="utf-8")
+    for name in (*levels.LEVELS, *levels.STAGES):
+        assert "| `%s` |" % name in page
+    words = {"quick": "36 s", "standard": "8 minutes", "soak": "4 hours"}
+    seconds = {"36 s": 36, "8 minutes": 480, "4 hours": 14400}
+    for name, level in levels.LEVELS.items():
+        assert "| `%s` | %s" % (name, words[name]) in page
+        assert seconds[words[name]] == level.seconds
