@@ -16,10 +16,11 @@ import select
 import shlex
 import signal
 import threading
-from typing import Any, Dict, List, Optional, Tuple, Type
+from typing import Any, ContextManager, Dict, List, Optional, Tuple, Type
 
 from ansible.errors import AnsibleError
 
+from .orphan_watch import EndWithParent
 from .progress_lines import News
 
 #: The callback says here, for the forked workers: the pipe's end, and the seconds between looks.
@@ -68,11 +69,11 @@ def look_seconds(least: float, nodes: int) -> float:
 def execute(action: Any, variables: Dict[str, Any]) -> Dict[str, Any]:
     """Run an action's own module; where it keeps a progress file, look at it meanwhile."""
     path, told = action._task.args.get("progress"), os.environ.get(ENVIRONMENT)
-    if not path or not told or action._task.check_mode:
+    looks: ContextManager[None] = contextlib.nullcontext()
+    if path and told and not action._task.check_mode:
+        looks = _Looks(action, variables, path, json.loads(told))
+    with EndWithParent(), looks:
         answer: Dict[str, Any] = action._execute_module(task_vars=variables)
-        return answer
-    with _Looks(action, variables, path, json.loads(told)):
-        answer = action._execute_module(task_vars=variables)
     return answer
 
 
