@@ -42,6 +42,10 @@ molecule: dev ## three systemd nodes over SSH
 vm: dev ## one true reboot in an emulated machine: 10 minutes, and as long once for its image
 	@$(DEV_VENV)/bin/python tools/test vm
 
+.PHONY: kill-matrix
+kill-matrix: dev ## converges killed at twenty points, each made up for by the next run: an hour
+	@$(DEV_VENV)/bin/python tools/kill_matrix $(ARGS)
+
 requirements: dev ## recompile the hash-locked requirements from their .in files
 	@PATH="$(DEV_VENV)/bin:$$PATH" tools/compile-requirements
 

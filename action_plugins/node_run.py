@@ -14,7 +14,7 @@ _PROJECT = Path(__file__).resolve().parent.parent
 if str(_PROJECT / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(_PROJECT / "module_utils"))
 
-from ansible.module_utils.torchnode import controller, records
+from ansible.module_utils.torchnode import burn_in_record, controller, records
 from ansible.module_utils.torchnode.model import Facts, Stack, as_data, from_data
 from ansible.module_utils.torchnode.outcome import Outcome, Result, Stage, Verdict, verdict, worst
 
@@ -26,7 +26,7 @@ _RESULTS = (
     "_unpacked_cudnn", "_checked_cudnn",
     "_applied_nvidia_container_toolkit", "_settled_nvidia_container_toolkit",
     "_applied_dcgm", "_started_dcgm", "_rebooted",
-    "_applied", "_verified", "_burned",
+    "_applied", "_verified", "_reused", "_burned", "_compared",
 )  # fmt: skip
 _LOOK_SECONDS = 2.0
 #: A run without any of these stages only plans.
@@ -223,6 +223,14 @@ def _record(
         "of": of,
         "stack": None if stack is None else as_data(stack),
         "had": records.had_after(facts, facts.record, reached),
-        "burn_in": records.burn_in_part(outcomes, facts.record, of, now, days),
+        "burn_in": burn_in_record.part(
+            outcomes, _returned(variables, "_burned").get("burn_in"),
+            _returned(variables, "_reused").get("wanted"), facts.record, of, now, days,
+        ),
         "outcomes": [outcome.as_dict() for outcome in outcomes],
-    }
+    }  # fmt: skip
+
+
+def _returned(variables: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a task of torchnode registered under this name, {} where it did not run."""
+    return (variables.get(name) or {}).get("torchnode") or {}

@@ -202,10 +202,10 @@ class CallbackModule(CallbackBase):
             self._journal.write()
 
     def _node(self, result: Any) -> report.NodeReport | None:
+        name = result._host.get_name()
+        self._heartbeat.ended(name, result._task._uuid)  # of a play that is not torchnode's, too
         if self._journal is None or self._stage is None:
             return None
-        name = result._host.get_name()
-        self._heartbeat.ended(name, result._task._uuid)
         node = self._journal.node(name)
         began = self._started.pop((name, result._task._uuid), None)
         if began is not None:

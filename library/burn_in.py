@@ -88,6 +88,10 @@ options:
       device, errors and the worst temperature, and the same in words (C(text)). It is removed at
       the end. Its folder must exist.
     type: str
+  record:
+    description: A file that gets the result, samples and all, when the burn-in has ended, by Ctrl-C
+      too. It is removed at the beginning.
+    type: path
   inject:
     description:
       - For tests only. C(<device index>:<fault>[:<bit>]) makes one device's worker commit a fault.
@@ -126,7 +130,7 @@ torchnode:
       type: str
     outcomes:
       description: C(burn_in.devices), and per device C(worker), C(compute), C(memory),
-        C(throughput), C(telemetry) and C(error_counters).
+        C(agreement), C(throughput), C(telemetry) and C(error_counters).
       type: list
       elements: dict
     burn_in:
@@ -139,7 +143,7 @@ torchnode:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible.module_utils.torchnode.burn_in import plan, progress, runner
+from ansible.module_utils.torchnode.burn_in import kept, plan, progress, runner
 from ansible.module_utils.torchnode.burn_in.judge import judge, skipped, told, unknown_backend
 from ansible.module_utils.torchnode.burn_in.summary import summary
 from ansible.module_utils.torchnode.outcome import Result, fold
@@ -158,6 +162,7 @@ ARGUMENTS = {
     "memory_fraction": {"type": "float", "default": 0.96},
     "memory_bytes": {"type": "int", "default": 0},
     "progress": {"type": "str"},
+    "record": {"type": "path"},
     "inject": {"type": "str"},
 }
 
@@ -183,10 +188,14 @@ def main() -> None:
         outcomes = skipped([d.name for d in planned.devices], "Check mode burns nothing.")
         result["outcomes"] = [outcome.as_dict() for outcome in outcomes]
         module.exit_json(changed=False, msg="check mode: nothing burned", torchnode=result)
+    kept.forget(module.params["record"])
     burn = runner.run(planned)
     outcomes = judge(burn)
     result["outcomes"] = [outcome.as_dict() for outcome in outcomes]
     result["burn_in"] = summary(burn)
+    lost = kept.keep(module.params["record"], result)
+    if lost:
+        module.warn(lost)
     if fold(outcomes) in (Result.FAIL, Result.INCOMPLETE):
         module.fail_json(msg=told(outcomes), torchnode=result)
     module.exit_json(changed=False, msg=told(outcomes), torchnode=result)

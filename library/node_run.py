@@ -37,6 +37,10 @@ options:
     description: Turn the local fact UNKNOWN, because changes follow.
     type: bool
     default: false
+  burn_in:
+    description: A burn-in follows. Until it has ended no earlier one's record counts.
+    type: bool
+    default: false
   wait_seconds:
     description: How long to wait for a live holder.
     type: int
@@ -121,6 +125,9 @@ def begin(module: AnsibleModule, node: Node) -> None:
         reason = "run %s is at work on this node" % run
         fact = records.fact(Verdict.UNKNOWN, "none", run, time.time(), given["days"], reason)
         node_files.write_fact(facts, dict(fact, prefix=given["prefix"]))
+    if taken and given["burn_in"]:
+        begun = records.burn_in_begun(given["run"]["id"], time.time())
+        node_files.open_burn_in(node, given["prefix"], begun)
     module.exit_json(changed=False, taken=taken, holder=holder)
 
 
@@ -160,6 +167,7 @@ def main() -> None:
             "facts_folder": {"type": "str", "default": ""},
             "days": {"type": "int", "default": 7},
             "invalidate": {"type": "bool", "default": False},
+            "burn_in": {"type": "bool", "default": False},
             "wait_seconds": {"type": "int", "default": 600},
             "lease_seconds": {"type": "int", "default": 3600},
             "take": {"type": "bool", "default": False},

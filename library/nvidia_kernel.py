@@ -30,6 +30,10 @@ options:
     description: The certificate of that key.
     type: str
     default: ''
+  wait_seconds:
+    description: How long to wait for the module of an earlier run that is still at work here.
+    type: int
+    default: 600
   progress:
     description: A file to rewrite about once a second with what is being done. Its folder must
       exist.
@@ -68,9 +72,23 @@ from ansible.module_utils.torchnode.kernel_order import Order, Problem
 from ansible.module_utils.torchnode.node import Node
 from ansible.module_utils.torchnode.outcome import Outcome, Result
 from ansible.module_utils.torchnode.progress_file import ProgressFile
+from ansible.module_utils.torchnode.system_packages.failures import PackageError
 from ansible.module_utils.torchnode.system_packages.runner import Runner, environment
+from ansible.module_utils.torchnode.system_packages.turn import turn
 
 EXPECTED = "a module for every kernel, and nothing else that claims the GPUs"
+
+
+def fail(module: AnsibleModule, problem: Problem) -> None:
+    """Exit with a failed outcome."""
+    outcome = Outcome(
+        "apply.nvidia_kernel", "apply", Result.FAIL,
+        problem.what, EXPECTED, problem.cause, problem.remedy,
+    )  # fmt: skip
+    module.fail_json(
+        msg="%s. %s %s" % (problem.what, problem.cause, problem.remedy),
+        torchnode={"stage": "apply", "outcomes": [outcome.as_dict()]},
+    )
 
 
 def main() -> None:
@@ -81,6 +99,7 @@ def main() -> None:
             "devices": {"type": "bool", "default": True},
             "signing_key": {"type": "str", "default": "", "no_log": False},
             "signing_certificate": {"type": "str", "default": ""},
+            "wait_seconds": {"type": "int", "default": 600},
             "progress": {"type": "path"},
         },
         supports_check_mode=True,
@@ -91,18 +110,15 @@ def main() -> None:
     )
     progress = ProgressFile(given["progress"])
     try:
-        before = kernel_modules.missing(node, order)
         run = Runner(environment(os.environ, ""), progress)
-        said = before if module.check_mode else kernel_modules.settle(node, order, run)
+        with turn(node, given["wait_seconds"], run.tell, module.check_mode):
+            before = kernel_modules.missing(node, order)
+            said = before if module.check_mode else kernel_modules.settle(node, order, run)
     except Problem as problem:
-        outcome = Outcome(
-            "apply.nvidia_kernel", "apply", Result.FAIL,
-            problem.what, EXPECTED, problem.cause, problem.remedy,
-        )  # fmt: skip
-        module.fail_json(
-            msg="%s. %s %s" % (problem.what, problem.cause, problem.remedy),
-            torchnode={"stage": "apply", "outcomes": [outcome.as_dict()]},
-        )
+        fail(module, problem)
+    except PackageError as error:
+        waited = error.problem
+        fail(module, Problem(waited.observed, waited.cause, waited.remedy))
     finally:
         progress.remove()
     changed, words = kernel_modules.words(said)

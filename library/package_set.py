@@ -44,6 +44,13 @@ options:
     description: The stream of the dnf module C(nvidia-driver) to enable first.
     type: str
     default: ''
+  version_of:
+    description:
+      - Patterns of another component's packages. Where those are installed, their one version is
+        taken, and no other of the branch. They have to be there, but in check mode.
+    type: list
+    elements: str
+    default: []
   files:
     description: Pairs of path and content, such as pins of apt, written before the transaction and
       put back where it fails.
@@ -120,6 +127,7 @@ def main() -> None:
             "family": {"type": "list", "elements": "str", "default": []},
             "absent": {"type": "list", "elements": "str", "default": []},
             "stream": {"type": "str", "default": ""},
+            "version_of": {"type": "list", "elements": "str", "default": []},
             "files": {"type": "list", "elements": "list", "default": []},
             "hold": {"type": "bool", "default": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

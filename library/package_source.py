@@ -43,6 +43,10 @@ options:
     description: How long to wait for another program's lock.
     type: int
     default: 600
+  progress:
+    description: A file to rewrite about once a second with what is being done, or who is waited
+      for. Its folder must exist.
+    type: path
 attributes:
   check_mode:
     support: full
@@ -91,6 +95,7 @@ def main() -> None:
             "proxy": {"type": "str", "default": ""},
             "ca_bundle": {"type": "str", "default": ""},
             "wait_seconds": {"type": "int", "default": 600},
+            "progress": {"type": "path"},
         },
         supports_check_mode=True,
     )

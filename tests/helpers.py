@@ -15,6 +15,7 @@ from ansible.module_utils.torchnode.data.nvidia_parts import lookup
 from ansible.module_utils.torchnode.locks import Lock
 from ansible.module_utils.torchnode.model import (
     Accelerator,
+    Disk,
     Driver,
     Facts,
     PythonInterpreter,
@@ -157,7 +158,7 @@ def machine(
         pythons=tuple(
             PythonInterpreter("/usr/bin/python" + ".".join(v.split(".")[:2]), v) for v in pythons
         ),
-        disk_free_bytes=500 * GB,
+        disks=(Disk(("/opt/torchnode", "/usr", "/usr/local", "/var", "/boot"), 500 * GB),),
     )
     return dataclasses.replace(facts, **changes)
 

@@ -133,9 +133,11 @@ PACKAGES = [
         "${Maintainer}\\n",
     ],
     ["rpm", "-qa", "--qf", "%{NAME}\\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\\t%{ARCH}\\t%{VENDOR}\\n"],
+    # Not the query that follows it, whose errors name the operator's mirrors.
+    ["dnf", "--cacheonly", "repoquery", "--available", "--queryformat", "dkms %{version}", "dkms"],
 ]  # fmt: skip
 STACK = re.compile(
-    "nvidia|cuda|cudnn|nvcuvid|nvsdm|nvlsm|dkms|datacenter-gpu-manager|linux-headers|"
+    "nvidia|cuda|cudnn|nvcuvid|nvsdm|nvlsm|dkms|datacenter-gpu-manager|linux-headers|linux-image|"
     "kernel-devel|kernel-headers"
 )
 

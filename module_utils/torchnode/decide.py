@@ -10,14 +10,14 @@ from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 import yaml
 
-from . import controller, settings, supplied_wheel
+from . import burn_in_record, controller, settings, supplied_wheel
 from .expectation import expectation
 from .locks import Lock
 from .model import Facts, Stack, Step
 from .outcome import Outcome, Result, Stage, worst
 from .plan import plan, preflight
 from .policy import Conflict, HostPolicy, Mistake, Policy, read_expect, read_host, unknown_variables
-from .records import burn_in_record_outcome, identity
+from .records import REUSED_BY_VERIFY, identity
 from .stack import resolve
 
 #: Every node with a step is in this group; ``torchnode_needs_<component>`` say which.
@@ -36,7 +36,7 @@ class Decision:
     def failed(self) -> bool:
         """Whether the run must stop for this node before anything is touched."""
         blocking = (Result.FAIL, Result.INCOMPLETE)
-        return any(o.result in blocking and o.id != "report.burn_in_record" for o in self.outcomes)
+        return any(o.result in blocking and o.id != REUSED_BY_VERIFY for o in self.outcomes)
 
     @property
     def groups(self) -> List[str]:
@@ -94,7 +94,7 @@ def decide(
     outcomes += preflight(facts, stack, steps, allow_busy)
     if Stage.VERIFY.value in requested and Stage.BURN_IN.value not in requested:
         part = (facts.record or {}).get("burn_in")
-        outcomes.append(burn_in_record_outcome(part, identity(facts, stack), now))
+        outcomes.append(burn_in_record.of_verify(part, identity(facts, stack), now))
     return Decision(stack, steps, tuple(outcomes))
 
 

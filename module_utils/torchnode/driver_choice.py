@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Iterable, List, Optional, Sequence, Tuple
 
-from . import host_choice, nvidia_packages
+from . import host_choice
 from .data import compatibility as tables
 from .data.nvidia_parts import CHIPS, lookup
 from .model import Accelerator, Driver, DriverChoice, Facts
@@ -48,16 +49,17 @@ def driver_version(facts: Facts, policy: Policy) -> Tuple[str, str]:
     """The driver that torch will meet: the present one, else the branch that will be installed.
 
     A branch that the operator names, and that is not the present one's, is a wish to move there.
-    A present driver that is older than a GPU's generation cannot stay.
+    A present driver that is too old or too new for a GPU's generation cannot stay.
     """
     present = present_version(facts)
     if present and facts.system.wsl2:
         return present, "lent by Windows"
-    first = first_branch([a for a in facts.accelerators if a.backend == "cuda"])
+    devices = [a for a in facts.accelerators if a.backend == "cuda"]
+    first = first_branch(devices)
     default = max(host_choice.default_branch(facts, policy), first, key=lambda b: int(b or 0))
     branch = policy.driver_branch or default
     stays = not policy.driver_branch or (present and branch == str(_branch(present)))
-    if present and stays and _branch(present) >= int(first or 0):
+    if present and stays and _serves_all(_branch(present), devices):
         return present, "loaded on the node"
     # Branches are long-lived: their current release is past every floor inside the branch.
     return branch + ".999", "branch %s, to be installed" % branch
@@ -67,6 +69,16 @@ def first_branch(devices: Sequence[Accelerator]) -> str:
     """The first branch that knows every one of these GPUs, '' where no row says."""
     firsts = [_chip_first_branch(device) for device in devices]
     return max((first for first in firsts if first), key=int, default="")
+
+
+def last_branch(devices: Iterable[Accelerator]) -> str:
+    """The last branch that still serves every one of these GPUs, '' where none has ended."""
+    lasts = [rule.last_branch for rule in _flavour_rules(devices) if rule.last_branch]
+    return min(lasts, key=int, default="")
+
+
+def _serves_all(branch: int, devices: Sequence[Accelerator]) -> bool:
+    return int(first_branch(devices) or 0) <= branch <= int(last_branch(devices) or branch)
 
 
 def _chip_first_branch(device: Accelerator) -> str:
@@ -81,37 +93,65 @@ def _branch(version: str) -> int:
 
 def check_branch(facts: Facts, policy: Policy, devices: Sequence[Accelerator]) -> None:
     """Raises Conflict for a wished branch that nobody makes, or that does not serve every GPU."""
-    wished, present = policy.driver_branch, present_version(facts) or ""
-    first = first_branch(devices)
-    loaded = present.split(".")[0]
-    if not wished or (wished == loaded and int(loaded) >= int(first or 0)):
+    wished, loaded = policy.driver_branch, (present_version(facts) or "").split(".")[0]
+    if not wished or (wished == loaded and _serves_all(int(loaded), devices)):
+        _check_default(facts, policy, devices)
         return
-    last = [rule for rule in _flavour_rules(devices) if rule.last_branch]
     usable = [
         branch.branch
         for branch in tables.DRIVER_BRANCHES
-        if all(int(branch.branch) <= int(rule.last_branch) for rule in last)
-        and int(branch.branch) >= int(first or 0)
-        and _has(facts, policy, branch.branch)
+        if _serves_all(int(branch.branch), devices) and _has(facts, policy, branch.branch)
     ]
-    if wished not in usable:
-        narrowed = len(usable) < len(tables.DRIVER_BRANCHES)
-        generations = " and ".join(sorted({generation_of(device) for device in devices}))
-        raise Conflict(
-            "torchnode_driver_version", "'%s'" % policy.driver_version,
-            "one of %s%s"
-            % (", ".join(usable), ", the branches that serve " + generations if narrowed else ""),
-            "Choose one of these, or leave it empty for the branch that is loaded, else %s."
-            % host_choice.default_branch(facts, policy),
-            "branch "
-            + (loaded if loaded in usable else host_choice.default_branch(facts, policy)),
-        )  # fmt: skip
+    if wished in usable:
+        return
+    if not usable:
+        _check_default(facts, replace(policy, driver_version=""), devices)
+    narrowed = len(usable) < len(tables.DRIVER_BRANCHES)
+    default = host_choice.default_branch(facts, policy)
+    nearest = next((b for b in (loaded, default, *usable[-1:]) if b in usable), default)
+    raise Conflict(
+        "torchnode_driver_version", "'%s'" % policy.driver_version,
+        "one of %s%s" % (
+            ", ".join(usable),
+            ", the branches that serve " + _generations(devices) if narrowed else "",
+        ),
+        "Choose one of these, or leave it empty for the branch that is loaded, else %s." % default,
+        "branch " + nearest,
+    )  # fmt: skip
+
+
+def _generations(devices: Iterable[Accelerator]) -> str:
+    return " and ".join(sorted({generation_of(device) for device in devices}))
+
+
+def _check_default(facts: Facts, policy: Policy, devices: Sequence[Accelerator]) -> None:
+    """Raises Conflict where no branch of the node's origin serves every GPU."""
+    version = driver_version(facts, policy)[0]
+    if version == present_version(facts):
+        return
+    branch = _branch(version)
+    has, last = host_choice.branches_of(facts, policy), last_branch(devices)
+    if has and branch > max(map(int, has)):
+        expected = "branch %d or later, which knows %s" % (branch, _generations(devices))
+        raise _not_there(facts, has, expected, "nvidia")
+    if branch > int(last or branch):
+        expected = "branch %s or older, which serves %s" % (last, _generations(devices))
+        raise _not_there(facts, has, expected, "distribution")
+
+
+def _not_there(facts: Facts, has: Sequence[str], expected: str, other: str) -> Conflict:
+    where = "%s %s" % (facts.system.os_id, facts.system.os_version)
+    nearest = "torchnode_nvidia_source " + other
+    return Conflict(
+        "torchnode_nvidia_source", "%s for %s" % (", ".join(has) or "newer ones", where), expected,
+        "Set torchnode_nvidia_source: %s, if that has it; or move these GPUs to a machine with "
+        "another system." % other, nearest,
+    )  # fmt: skip
 
 
 def _has(facts: Facts, policy: Policy, branch: str) -> bool:
-    """Whether the node's origin has a branch; NVIDIA's repository has all."""
-    whose = host_choice.origin(facts, policy)[0]
-    has = nvidia_packages.branches(facts.system, whose) if whose == "distribution" else ()
+    """Whether the node's origin has a branch."""
+    has = host_choice.branches_of(facts, policy)
     return not has or branch in has
 
 
@@ -184,12 +224,22 @@ def driver_problem(facts: Facts, driver: Optional[Driver], choice: DriverChoice)
         return "%s is loaded and claims the GPUs" % " and ".join(facts.system.blocking_modules)
     if driver is None or not (driver.loaded or driver.on_disk or driver.userspace):
         return "no NVIDIA driver is installed"
+    if not (driver.loaded or driver.on_disk or driver.device_nodes):
+        return "no kernel has a module of the driver, of which library %s is there" % (
+            driver.userspace
+        )
     if not driver.loaded:
         return "the driver's kernel module is not loaded"
-    first = first_branch([a for a in facts.accelerators if a.backend == "cuda"])
-    if int(driver.loaded.split(".")[0]) < int(first or 0):
+    devices = [a for a in facts.accelerators if a.backend == "cuda"]
+    first = first_branch(devices)
+    if _branch(driver.loaded) < int(first or 0):
         return "branch %s is the first that knows these GPUs, and %s is loaded" % (
             first, driver.loaded,
+        )  # fmt: skip
+    last = last_branch(devices)
+    if _branch(driver.loaded) > int(last or _branch(driver.loaded)):
+        return "branch %s is the last that serves these GPUs, and %s is loaded" % (
+            last, driver.loaded,
         )  # fmt: skip
     if tables.version_key(driver.loaded) < tables.version_key(choice.minimum):
         return "the loaded driver %s is older than %s" % (driver.loaded, choice.minimum)

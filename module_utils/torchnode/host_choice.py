@@ -6,17 +6,21 @@ branch that is the default there, and a wish for each component in the order of 
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from typing import List, Optional, Sequence, Tuple
 
-from . import nvidia_packages
-from .data import cudnn_wheels, managed_files
+from . import cudnn_choice, nvidia_packages
+from .data import managed_files
 from .data.compatibility import DEFAULT_DRIVER_BRANCH, DRIVER_FLOORS, version_key
-from .model import Accelerator, DriverChoice, Facts, Reason
-from .package_model import HostPlan, HostSoftware, PackageWish, SourceWish, WheelWish
+from .data.nvidia_packages import DRIVER_LIBRARIES
+from .model import Accelerator, DriverChoice, Facts, Reason, System
+from .package_model import HostPlan, HostSoftware, PackageWish, SourceWish
 from .policy import Conflict, Policy
 
 PREINSTALLED = "preinstalled"
+#: The one component whose packages come from a repository of their own.
+CONTAINER = "nvidia_container_toolkit"
 #: Origins whose packages torchnode manages.
 MANAGED = ("nvidia", "distribution")
 
@@ -56,7 +60,7 @@ def _own_choice(facts: Facts, host: HostSoftware) -> Tuple[str, str]:
         return PREINSTALLED, "a container has the driver of its host"
     if host.origin in MANAGED:
         return host.origin, "the driver's packages are of this origin (%s)" % host.evidence
-    if host.origin or _present(facts):
+    if host.origin or _present(facts, host):
         return PREINSTALLED, "a driver is there that no package of a known origin brought"
     if not host.manager or not _known(facts):
         return PREINSTALLED, "no table knows this system's packages"
@@ -71,9 +75,15 @@ def _known(facts: Facts) -> bool:
     return True
 
 
-def _present(facts: Facts) -> bool:
+def _present(facts: Facts, host: HostSoftware) -> bool:
+    """Whether there is a driver. A library that came with packages is none without a module."""
+    packaged = any(
+        fnmatch.fnmatchcase(package.name, pattern)
+        for package in host.packages
+        for pattern in DRIVER_LIBRARIES
+    )
     drivers = [driver for driver in facts.drivers if driver.vendor == "nvidia"]
-    return any(driver.loaded or driver.on_disk or driver.userspace for driver in drivers)
+    return any(d.loaded or d.on_disk or (d.userspace and not packaged) for d in drivers)
 
 
 def _how_to_remove(origin_found: str) -> str:
@@ -85,12 +95,18 @@ def _how_to_remove(origin_found: str) -> str:
 
 
 def default_branch(facts: Facts, policy: Policy) -> str:
-    """The branch where the inventory names none: 580, or the distribution's newest."""
-    if origin(facts, policy)[0] != "distribution":
-        return DEFAULT_DRIVER_BRANCH
-    branches = nvidia_packages.branches(facts.system, "distribution")
+    """The branch where the inventory names none: 580, or what the origin has that is next to it."""
+    branches = branches_of(facts, policy)
     usable = [branch for branch in branches if int(branch) <= int(DEFAULT_DRIVER_BRANCH)]
-    return max(usable or branches, key=int, default=DEFAULT_DRIVER_BRANCH)
+    if usable:
+        return max(usable, key=int)
+    return min(branches, key=int, default=DEFAULT_DRIVER_BRANCH)
+
+
+def branches_of(facts: Facts, policy: Policy) -> Tuple[str, ...]:
+    """The branches that the node's origin has; () is any. Raises Conflict."""
+    whose = origin(facts, policy)[0]
+    return nvidia_packages.branches(facts.system, whose) if whose in MANAGED else ()
 
 
 def host_plan(
@@ -108,12 +124,13 @@ def host_plan(
     # Toolkits stand beside a driver that is left as it is: NVIDIA's repository has them.
     rest = "nvidia" if whose == PREINSTALLED else whose
     wishes, files = _driver_part(facts, policy, driver, whose)
-    sources = _sources(facts, policy, rest, bool(wishes))
-    wishes += _beside(facts, policy, driver, rest)
+    cudnn, wheels = cudnn_choice.choose(facts, policy, rest)
+    wishes += _beside(facts, policy, driver, rest, cudnn)
+    sources = _sources(facts, policy, rest, wishes)
     return HostPlan(
         whose, tuple(sources), tuple(wishes), files,
         policy.host.secure_boot_key, policy.host.secure_boot_certificate,
-        tuple(_cudnn_wheels(facts, policy, driver, rest)),
+        tuple(wheels),
         # A distribution's one toolkit has no folder of its own, and its nvcc is on the PATH.
         "" if rest == "distribution" else next(iter(policy.host.cuda_toolkits), ""),
     ), reasons  # fmt: skip
@@ -153,22 +170,41 @@ def _refuse_without_gpu(policy: Policy) -> None:
 def _driver_wish(facts: Facts, policy: Policy, driver: DriverChoice, whose: str) -> PackageWish:
     version = policy.driver_version or driver.branch
     wish = nvidia_packages.driver_wish(facts.system, whose, version, driver.flavour)
-    kernels = facts.host.kernels if facts.host else ()
-    names = nvidia_packages.header_packages(facts.system, [k.release for k in kernels])
-    # The headers of an old kernel may be installed and no longer be to be had.
-    there = [re.sub(r"\.(x86_64|aarch64)$", "", k.release) for k in kernels if k.headers]
-    headers = [name for name in names if not any(release in name for release in there)]
+    headers = _headers(facts.system, facts.host or HostSoftware())
     return PackageWish(
         wish.component, (*wish.packages, *headers), wish.version, wish.family, wish.absent,
         wish.stream,
     )  # fmt: skip
 
 
-def _sources(facts: Facts, policy: Policy, whose: str, driver: bool) -> List[SourceWish]:
+def _headers(system: System, host: HostSoftware) -> List[str]:
+    """The header packages that the kernels lack, and those of later kernels where any will come.
+
+    The headers of an old kernel may be installed and no longer be to be had.
+    """
+    there = [re.sub(r"\.(x86_64|aarch64)$", "", k.release) for k in host.kernels if k.headers]
+    names = nvidia_packages.header_packages(system, [k.release for k in host.kernels])
+    return [
+        name
+        for name in names
+        if not any(release in name for release in there) and not _without_kernels(name, host)
+    ]
+
+
+def _without_kernels(name: str, host: HostSoftware) -> bool:
+    """Whether these are headers of later kernels, which nothing on the node would bring."""
+    kernels = name.replace("linux-headers-", "linux-image-", 1)
+    own = ["linux-headers-" + kernel.release for kernel in host.kernels]
+    return name != kernels and name not in own and kernels not in [p.name for p in host.packages]
+
+
+def _sources(
+    facts: Facts, policy: Policy, whose: str, wishes: Sequence[PackageWish]
+) -> List[SourceWish]:
     """The sources that the wishes need: of a driver, and of what stands beside it."""
     system, host = facts.system, policy.host
     sources: List[Optional[SourceWish]] = []
-    if driver or host.cuda_toolkits or host.dcgm or _cudnn_from_repository(policy, whose):
+    if any(wish.component != CONTAINER for wish in wishes):
         sources.append(nvidia_packages.source_wish(
             system, whose, host.nvidia_repository_url, host.nvidia_key_file,
             host.nvidia_key_fingerprint,
@@ -180,13 +216,6 @@ def _sources(facts: Facts, policy: Policy, whose: str, driver: bool) -> List[Sou
     return [source for source in sources if source is not None]
 
 
-def _cudnn_from_repository(policy: Policy, whose: str) -> bool:
-    wished = policy.host.cudnn_source
-    return bool(policy.host.cudnn) and (
-        wished == "repository" or (wished == "auto" and whose == "nvidia")
-    )
-
-
 def _fabric(
     facts: Facts, wish: PackageWish, whose: str, devices: Sequence[Accelerator]
 ) -> List[PackageWish]:
@@ -194,51 +223,18 @@ def _fabric(
     return [found] if found else []
 
 
-def _beside(facts: Facts, policy: Policy, driver: DriverChoice, whose: str) -> List[PackageWish]:
+def _beside(
+    facts: Facts, policy: Policy, driver: DriverChoice, whose: str, cudnn: Sequence[PackageWish]
+) -> List[PackageWish]:
     """Toolkits and what else the inventory asks for, in the order of installing them."""
     host, system = policy.host, facts.system
     wishes = [nvidia_packages.toolkit_wish(system, whose, cuda) for cuda in host.cuda_toolkits]
-    major = cuda_major(driver)
-    if _cudnn_from_repository(policy, whose):
-        wishes += [
-            nvidia_packages.cudnn_wish(system, whose, each, host.cudnn)
-            for each in _cuda_majors(facts, policy, driver)
-        ]
+    wishes += cudnn
     if host.container_toolkit:
         wishes.append(nvidia_packages.container_wish(system)[1])
     if host.dcgm:
-        wishes.append(nvidia_packages.dcgm_wish(system, whose, major))
+        wishes.append(nvidia_packages.dcgm_wish(system, whose, cuda_major(driver)))
     return wishes
-
-
-def _cuda_majors(facts: Facts, policy: Policy, driver: DriverChoice) -> List[int]:
-    """The CUDA majors of the toolkits that are wished, else there, else that of the driver."""
-    there = [item.version for item in facts.toolkits if item.name == "cuda-toolkit"]
-    versions = [cuda for cuda in policy.host.cuda_toolkits or there if cuda[:1].isdigit()]
-    majors = [int(cuda.partition(".")[0]) for cuda in versions]
-    return list(dict.fromkeys(majors)) or [cuda_major(driver)]
-
-
-def _cudnn_wheels(
-    facts: Facts, policy: Policy, driver: DriverChoice, whose: str
-) -> List[WheelWish]:
-    """cuDNN from wheels, where the repository is not asked. Raises Conflict where none fits."""
-    wished, machine = policy.host.cudnn, facts.system.machine
-    if not wished or _cudnn_from_repository(policy, whose):
-        return []
-    found = []
-    for cuda in _cuda_majors(facts, policy, driver):
-        try:
-            row = cudnn_wheels.newest(wished, cuda, machine)
-        except LookupError as error:
-            raise Conflict(
-                "torchnode_cudnn", "'%s' for CUDA %d on %s" % (wished, cuda, machine),
-                "one that is known as a wheel: %s" % error,
-                "Choose one of these, or torchnode_cudnn_source: repository.",
-                "torchnode_cudnn_source repository",
-            ) from None  # fmt: skip
-        found.append(WheelWish(row.project, row.version, row.cuda, row.sha256))
-    return found
 
 
 def cuda_major(driver: DriverChoice) -> int:

@@ -1,25 +1,16 @@
-"""The steps that the system's side of a stack is missing, and what must hold first. Pure."""
+"""The steps that the system's side of a stack is missing. Pure."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import List, Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 from .driver_choice import cuda_driver, driver_problem
-from .model import Facts, Stack, Step
-from .outcome import Outcome, Result
+from .model import Driver, Facts, Stack, Step
 from .package_model import HostPlan, HostSoftware, PackageWish
-from .package_versions import of_family, problems, upstream
+from .package_versions import of_family, problems, settled, upstream
 
-GIB = 1 << 30
 DRIVER = "nvidia_driver"
-
-#: Room for packages, what they unpack to and a DKMS build. A Debian 12 driver with headers for one
-#: kernel took 0.9 GiB in /usr and /var on 2026-11-22; a CUDA toolkit takes 5 to 8 GiB.
-VAR_NEEDED_BYTES = 2 * GIB
-TOOLKIT_NEEDED_BYTES = 10 * GIB
-#: An initramfs of every kernel is written anew beside the old one.
-BOOT_NEEDED_BYTES = GIB // 8
 
 
 def host_steps(facts: Facts, stack: Stack) -> List[Step]:
@@ -49,21 +40,45 @@ def _driver_step(facts: Facts, stack: Stack, host: HostSoftware) -> Optional[Ste
     why = _not_as_wished(stack.host, wish, host) if wish and stack.host else []
     if not (working or why):
         return None
-    installed = (driver.on_disk or driver.loaded) if driver else None
-    packages = [p for p in host.packages if wish and of_family(p.name, wish)]
-    changes = bool(wish and packages and problems(wish, host.packages, hold=False))
+    module = (driver.on_disk or driver.loaded) if driver else None
+    versions = _family_versions(wish, host)
+    changes = bool(wish and versions and problems(wish, host.packages, hold=False))
+    # A library that a toolkit brought is no driver: without a module, the origin tells.
+    there = module or (versions and host.origin)
     return Step(
         component=DRIVER,
-        action="install" if not installed else "change" if changes or not wish else "mend",
-        before=installed or "none",
+        action="install" if not there else "change" if changes or not wish else "mend",
+        before=module or _packages_words(versions),
         after="%s, %s kernel modules, at least %s"
         % (_version_words(choice.version, choice.branch), choice.flavour, choice.minimum),
         why="; ".join([*([working] if working else []), *why]),
         disruptive=True,
-        reboot=bool(driver and driver.loaded) or bool(facts.system.blocking_modules),
+        reboot=bool(facts.system.blocking_modules) or _moves(driver, wish, host, working),
         operator=wish is None,
         removes=tuple(sorted(_displaced(wish, host))),
     )  # fmt: skip
+
+
+def _family_versions(wish: Optional[PackageWish], host: HostSoftware) -> List[str]:
+    """The versions of the driver's packages that are installed: one, where all is well."""
+    family = [p for p in host.packages if wish and of_family(p.name, wish)]
+    return sorted({upstream(package.version) for package in family})
+
+
+def _packages_words(versions: Sequence[str]) -> str:
+    return "packages of %s, and no module" % " and ".join(versions) if versions else "none"
+
+
+def _moves(
+    driver: Optional[Driver], wish: Optional[PackageWish], host: HostSoftware, working: str
+) -> bool:
+    """Whether the module that is loaded will be another one: what is only held anew, or built for
+    another kernel, leaves it where it is."""
+    if driver is None or not driver.loaded:
+        return False
+    versions = _family_versions(wish, host)
+    packaged = versions == [driver.loaded] and not _displaced(wish, host)
+    return bool(working) or not packaged
 
 
 def _version_words(version: str, branch: str) -> str:
@@ -87,7 +102,8 @@ def _not_as_wished(plan: HostPlan, wish: PackageWish, host: HostSoftware) -> Lis
             found.append("%s is missing" % path)
         elif have[path] != digest:
             found.append("%s was altered" % path)
-    version = _installed_version(wish, host)
+    versions = _family_versions(wish, host)
+    version = versions[0] if len(versions) == 1 else ""
     for kernel in host.kernels:
         if version and kernel.module != version:
             found.append("kernel %s has %s" % (
@@ -100,31 +116,41 @@ def _not_as_wished(plan: HostPlan, wish: PackageWish, host: HostSoftware) -> Lis
     return found
 
 
-def _installed_version(wish: PackageWish, host: HostSoftware) -> str:
-    versions = {upstream(p.version) for p in host.packages if of_family(p.name, wish)}
-    return versions.pop() if len(versions) == 1 else ""
-
-
 def _component_step(name: str, plan: HostPlan, host: HostSoftware) -> Optional[Step]:
-    wishes = [wish for wish in plan.wishes if wish.component == name]
+    wishes = [settled(w, host.packages) for w in plan.wishes if w.component == name]
     why = [problem for wish in wishes for problem in problems(wish, host.packages)]
-    default = "/usr/local/cuda-" + plan.cuda_default
-    if name == "cuda_toolkit" and plan.cuda_default and host.cuda_default != default:
-        why.append("the default is %s, not %s" % (host.cuda_default or "none", default))
-    if not why:
+    wrong_default = _wrong_default(plan, host) if name == "cuda_toolkit" else None
+    if not why and wrong_default is None:
         return None
-    have = {package.name: package for package in host.packages}
-    names = [name for wish in wishes for name in wish.packages]
-    before = ["%s %s" % (n, upstream(have[n].version)) for n in names if n in have]
+    displaced = [gone for wish in wishes for gone in _displaced(wish, host)]
+    names = {name for wish in wishes for name in wish.packages}
+    there = [p for p in host.packages if p.name in names or p.name in displaced]
+    before = ["%s %s" % (p.name, upstream(p.version)) for p in there]
+    after = [_wished_words(n, wish) for wish in wishes for n in wish.packages]
+    if wrong_default:
+        before, after = [*before, wrong_default[0]], [*after, wrong_default[1]]
+        why = [*why, "the default is %s, not %s" % wrong_default]
     return Step(
         component=name,
-        action="change" if before else "install",
+        action="change" if there else "install",
         before=", ".join(before) or "none",
-        after=", ".join("%s %s" % (n, wish.version) if wish.version else n
-                        for wish in wishes for n in wish.packages),
+        after=", ".join(after),
         why="; ".join(why),
         disruptive=name == "nvidia_fabric",
-    )  # fmt: skip
+        removes=tuple(sorted(displaced)),
+    )
+
+
+def _wrong_default(plan: HostPlan, host: HostSoftware) -> Optional[Tuple[str, str]]:
+    """(the toolkit that /usr/local/cuda is, the one that it should be) where they differ."""
+    default = "/usr/local/cuda-" + plan.cuda_default
+    if not plan.cuda_default or host.cuda_default == default:
+        return None
+    return host.cuda_default or "none", default
+
+
+def _wished_words(name: str, wish: PackageWish) -> str:
+    return "%s %s" % (name, wish.version) if wish.version and of_family(name, wish) else name
 
 
 def _cudnn_wheel_step(facts: Facts, plan: HostPlan) -> Optional[Step]:
@@ -140,81 +166,3 @@ def _cudnn_wheel_step(facts: Facts, plan: HostPlan) -> Optional[Step]:
         after=", ".join(wheel.name for wheel in plan.cudnn_wheels),
         why="%s is not there, or not whole" % ", ".join(lacking),
     )
-
-
-# ---- preflight ---------------------------------------------------------------------------------
-
-
-def host_preflight(facts: Facts, stack: Stack, steps: Sequence[Step]) -> List[Outcome]:
-    """What must hold before the system's packages are touched; nothing to touch needs nothing."""
-    own = [step for step in steps if step.component in _components(stack) and not step.operator]
-    if not own or stack.host is None:
-        return []
-    outcomes = [_root_outcome(facts)]
-    toolkit = any(step.component == "cuda_toolkit" for step in own)
-    host = facts.host or HostSoftware()
-    outcomes.append(_room(
-        "preflight.disk_packages", "/var", host.var_free_bytes,
-        TOOLKIT_NEEDED_BYTES if toolkit else VAR_NEEDED_BYTES,
-    ))  # fmt: skip
-    if any(step.component == DRIVER for step in own):
-        outcomes.append(_room(
-            "preflight.disk_boot", "/boot", host.boot_free_bytes, BOOT_NEEDED_BYTES,
-        ))  # fmt: skip
-        outcomes += _signing_outcomes(facts, stack.host)
-    return outcomes
-
-
-def _signing_outcomes(facts: Facts, plan: HostPlan) -> List[Outcome]:
-    """Where Secure Boot is on, a module that DKMS built loads only when it is signed."""
-    if not facts.system.secure_boot:
-        return []
-    expected = "a key that signs the modules, enrolled on this machine"
-    if plan.signing_key and plan.signing_certificate:
-        return [Outcome(
-            "preflight.secure_boot", "resolve", Result.PASS, "Secure Boot is on, modules are "
-            "signed with %s" % plan.signing_key, expected,
-        )]  # fmt: skip
-    return [Outcome(
-        "preflight.secure_boot", "resolve", Result.FAIL, "Secure Boot is on, and no key is named",
-        expected,
-        cause="The kernel refuses modules that are not signed: the driver would not load.",
-        remedy="Make a key (openssl req -new -x509 -newkey rsa:2048 -nodes -outform DER), enrol "
-        "its certificate with `mokutil --import` and a reboot at the console, and name both in "
-        "torchnode_secure_boot_key and torchnode_secure_boot_certificate. Or turn Secure Boot off "
-        "in the firmware.",
-    )]  # fmt: skip
-
-
-def _components(stack: Stack) -> List[str]:
-    return [wish.component for wish in stack.host.wishes] if stack.host else []
-
-
-def _root_outcome(facts: Facts) -> Outcome:
-    expected = "root, who may install packages"
-    if facts.user.uid == 0:
-        return Outcome("preflight.root", "resolve", Result.PASS, facts.user.name, expected)
-    return Outcome(
-        "preflight.root", "resolve", Result.FAIL, facts.user.name, expected,
-        cause="The plan installs packages of the system, and this user may not.",
-        remedy="Set become: true for this node (in group_vars: ansible_become: true), or leave the "
-        "driver as it is with torchnode_nvidia_source: preinstalled.",
-    )  # fmt: skip
-
-
-def _room(identity: str, path: str, free: Optional[int], needed: int) -> Outcome:
-    expected = "%.1f GiB free in %s" % (needed / GIB, path)
-    if free is None:
-        return Outcome(
-            identity, "resolve", Result.INCOMPLETE, "could not be read", expected,
-            cause="The file system of %s did not answer." % path,
-            remedy="Check the mount that holds %s." % path,
-        )  # fmt: skip
-    observed = "%.1f GiB free" % (free / GIB)
-    if free >= needed:
-        return Outcome(identity, "resolve", Result.PASS, observed, expected)
-    return Outcome(
-        identity, "resolve", Result.FAIL, observed, expected,
-        cause="The file system that holds %s is too full for the packages." % path,
-        remedy="Free space there (`apt-get clean` or `dnf clean all`, old kernels), and run again.",
-    )  # fmt: skip

@@ -10,14 +10,17 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from . import cuda_default
 from .data import managed_files
+from .data.nvidia_packages import DRIVER_LIBRARIES
 from .node import Node
 from .package_model import HostSoftware, Kernel, Package, PackageSource
+from .system_packages import dnf_text
 
 #: Packages that belong to the NVIDIA stack, whoever packaged them, and what they compile with.
 PATTERNS = (
     "nvidia*", "libnvidia*", "libcuda*", "cuda*", "libcudnn*", "cudnn*", "datacenter-gpu-manager*",
     "dkms", "libnvsdm*", "nvlsm", "libnvcuvid*", "firmware-nvidia*", "kmod-nvidia*",
-    "xserver-xorg-video-nvidia*", "linux-headers-*", "kernel-devel*", "kernel-headers*", "g++",
+    "xserver-xorg-video-nvidia*", "linux-headers-*", "linux-image-*", "kernel-devel*",
+    "kernel-headers*", "g++",
 )  # fmt: skip
 SERVICES = ("nvidia-persistenced", "nvidia-fabricmanager", "nvidia-dcgm")
 
@@ -36,22 +39,22 @@ def read_host(node: Node) -> Optional[HostSoftware]:
         return None
     manager = _manager(node)
     packages, makers, half = _packages(node, manager)
-    origin, evidence = _origin(node, packages, makers)
+    kernels = read_kernels(node)
+    origin, evidence = _origin(node, packages, makers, any(kernel.module for kernel in kernels))
     dkms = next((package.version for package in packages if package.name == "dkms"), "")
     return HostSoftware(
         manager=manager,
         packages=packages,
         origin=origin,
         evidence=evidence,
-        stream=_stream(node),
+        stream=dnf_text.enabled_stream(node.read(dnf_text.MODULE_FILE) or ""),
         sources=_sources(node),
-        kernels=read_kernels(node),
+        kernels=kernels,
         dkms=dkms,
+        dkms_offered=_dkms_offered(node) if manager == "dnf" and not (origin or dkms) else None,
         interrupted=half or bool(node.names("/var/lib/dpkg/updates")),
         files=_files(node),
         services=read_services(node),
-        boot_free_bytes=_free(node, "/boot"),
-        var_free_bytes=_free(node, "/var"),
         cuda_default=cuda_default.current(node),
     )
 
@@ -102,6 +105,25 @@ def _rpm_packages(
     return packages, {row[0]: row[3] for row in kept}, False
 
 
+#: Without --quiet dnf says which sources it could not read, and leaves out.
+_OFFERED = ("repoquery", "--available", "--queryformat", "dkms %{version}", "dkms")
+
+
+def _dkms_offered(node: Node) -> Optional[str]:
+    """The newest dkms of the enabled sources, '' for none; None where dnf cannot say.
+
+    Enterprise Linux itself has none. It is asked where a driver has yet to come: from the cache
+    first, and where that is not enough once more, which may read the sources' indexes.
+    """
+    for cache in (["--cacheonly"], []):
+        done = node.run(["dnf", *cache, *_OFFERED])
+        found: List[str] = re.findall(r"(?m)^dkms (\S+)$", done.out)
+        if found:
+            return max(found, key=lambda version: [int(n) for n in re.findall(r"\d+", version)])
+    unread = re.search(r"Failed to download metadata|Ignoring repositories", done.err + done.out)
+    return None if done.rc != 0 or unread else ""
+
+
 def _versionlocks(node: Node) -> List[str]:
     text = node.read("/etc/dnf/plugins/versionlock.list") or ""
     lines = (line.strip() for line in text.splitlines())
@@ -115,32 +137,37 @@ def _locked(name: str, version: str, arch: str, locks: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(text, lock) for lock in locks for text in spelled)
 
 
-def _stream(node: Node) -> str:
-    text = node.read("/etc/dnf/modules.d/nvidia-driver.module") or ""
-    fields = dict(re.findall(r"(?m)^(\w+)[ \t]*=[ \t]*(\S+)$", text))
-    return fields.get("stream", "") if fields.get("state") == "enabled" else ""
-
-
 # ---- origin ------------------------------------------------------------------------------------
 
-#: Packages that only a driver has, by whatever name its kernel module or library comes.
-_DRIVER = ("libcuda1", "libnvidia-compute*", "nvidia-kernel*", "nvidia-open*", "nvidia-dkms*",
-           "kmod-nvidia*", "nvidia-driver*", "libnvidia-ml", "libnvidia-ml1")  # fmt: skip
+#: Packages that only a driver has, by whatever name its kernel module comes.
+_DRIVER = ("nvidia-kernel*", "nvidia-open*", "nvidia-dkms*", "kmod-nvidia*", "nvidia-driver*",
+           "nvidia-headless*")  # fmt: skip
 #: Packages of such a name that come without one: helpers, and what pins or proposes a driver.
 _NO_DRIVER = ("nvidia-kernel-common", "nvidia-driver-assistant", "nvidia-driver-pinning*")
 
 
-def _origin(node: Node, packages: Sequence[Package], makers: Dict[str, str]) -> Tuple[str, str]:
-    """(origin of the driver that is installed, what showed it); ('', '') for no driver."""
-    for package in packages:
-        if _matches(package.name, _DRIVER) and not _matches(package.name, _NO_DRIVER):
-            maker = makers.get(package.name, "")
-            nvidia = "nvidia.com" in maker.lower() or maker.strip().lower().startswith("nvidia")
-            known = "nvidia" if nvidia else "distribution"
-            return known, "package %s %s of %s" % (package.name, package.version, maker or "nobody")
+def _origin(
+    node: Node, packages: Sequence[Package], makers: Dict[str, str], module: bool
+) -> Tuple[str, str]:
+    """(origin of the driver that is installed, what showed it); ('', '') for no driver.
+
+    ``module``: a kernel has one on disk. Libraries without any module are no driver.
+    """
+    libraries = [package for package in packages if _matches(package.name, DRIVER_LIBRARIES)]
+    module = module or node.exists("/proc/driver/nvidia/version")
+    for package in [
+        *(p for p in packages if _matches(p.name, _DRIVER) and not _matches(p.name, _NO_DRIVER)),
+        *(libraries if module else ()),
+    ]:
+        maker = makers.get(package.name, "")
+        nvidia = "nvidia.com" in maker.lower() or maker.strip().lower().startswith("nvidia")
+        known = "nvidia" if nvidia else "distribution"
+        return known, "package %s %s of %s" % (package.name, package.version, maker or "nobody")
     for path in ("/usr/bin/nvidia-uninstall", "/var/lib/nvidia/dirs"):
         if node.exists(path):
             return "runfile", path
+    if libraries and not module:
+        return "", ""  # nvidia-smi, too, comes with packages of libraries
     for path in ("/usr/bin/nvidia-smi", "/proc/driver/nvidia/version"):
         if node.exists(path):
             return "unknown", "%s is there, and no package or installer that brought it" % path
@@ -247,7 +274,7 @@ def _mtime(node: Node, path: str) -> Optional[float]:
         return None
 
 
-# ---- files, services, room ---------------------------------------------------------------------
+# ---- files and services ---------------------------------------------------------------------
 
 
 def _files(node: Node) -> Tuple[Tuple[str, str], ...]:
@@ -271,13 +298,3 @@ def read_services(node: Node) -> Tuple[Tuple[str, str], ...]:
     if len(states) != len(there):  # no systemd that answers, as in most containers
         return tuple((name, "unknown") for name in there)
     return tuple(zip(there, states))
-
-
-def _free(node: Node, path: str) -> Optional[int]:
-    while path != "/" and not node.exists(path):
-        path = os.path.dirname(path)
-    try:
-        state = os.statvfs(node.path(path))
-    except OSError:
-        return None
-    return state.f_bavail * state.f_frsize

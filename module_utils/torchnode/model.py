@@ -154,6 +154,17 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Disk:
+    """A file system: the ``folders`` that a run fills and that lie, or will lie, on it.
+
+    ``free_bytes`` is None where it does not answer.
+    """
+
+    folders: Tuple[str, ...]
+    free_bytes: Optional[int] = None
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything that survey reads of a node, in one record."""
 
@@ -170,7 +181,7 @@ class Facts:
     stack: Optional[InstalledStack] = None
     stacks: Tuple[str, ...] = ()  # folders of complete stacks under the prefix, newest first
     processes: Tuple[Process, ...] = ()
-    disk_free_bytes: Optional[int] = None
+    disks: Tuple[Disk, ...] = ()
     record: Optional[dict] = None  # type: ignore[type-arg]  # the last run's record, as JSON holds it
     unfinished: Tuple[str, ...] = ()  # folders of stacks that were never finished
     python_problem: str = ""  # why the interpreter to adopt does not run; '' where none is named

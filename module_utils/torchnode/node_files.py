@@ -17,6 +17,7 @@ LOCK = "lock.json"
 GUARD = ".guard"  # held with flock(2) while one process decides about the lock
 GUARD_SECONDS = 5
 RECORD = "record.json"
+BURN_IN = "burn_in.json"  # the last burn-in with its samples
 SYSTEM_FACTS = "/etc/ansible/facts.d"
 
 
@@ -39,7 +40,7 @@ def prepare(node: Node, prefix: str, facts: str) -> None:
     # The prefix first: the manifest itself lies in it.
     made = manifest.make_folder(node, prefix)
     made += manifest.make_folder(node, facts)
-    names = (RECORD, LOCK, LOCK + GUARD, progress_file.NAME)
+    names = (RECORD, BURN_IN, LOCK, LOCK + GUARD, progress_file.NAME)
     files = [*["%s/%s" % (prefix, name) for name in names], fact_path(facts)]
     manifest.add(node, prefix, made + [(path, "file") for path in files])
     manifest.add(node, prefix, [(prefix + name, "tree") for name in ("/uv", "/keys")])
@@ -74,6 +75,16 @@ def _refuse_other_prefix(node: Node, prefix: str, facts: str) -> None:
             "the other with playbooks/remove.yml -e torchnode_prefix=%s."
             % (fact_path(facts), other, prefix, other)
         )
+
+
+def open_burn_in(node: Node, prefix: str, begun: Mapping[str, Any]) -> None:
+    """Note in the record's burn-in part, if it has one, that another burn-in has begun."""
+    try:
+        record = json.loads(node.read(prefix + "/" + RECORD) or "")
+    except ValueError:
+        return  # without a record there is nothing that could be reused
+    if isinstance(record, dict) and isinstance(record.get("burn_in"), dict):
+        write_record(prefix, dict(record, burn_in={**record["burn_in"], **begun}))
 
 
 def write_record(prefix: str, record: Mapping[str, Any]) -> None:

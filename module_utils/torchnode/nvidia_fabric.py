@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
 
 from .data.nvidia_packages import FabricNames
@@ -12,6 +13,18 @@ from .policy import Conflict
 #: B200 and B300 boards hide their switches behind network cards; GB200 and GB300 have theirs in
 #: other chassis. Both are told by the part.
 _LARGE_BLACKWELL = ("sm_100", "sm_103")
+#: The subnet manager has versions of its own.
+_OWN_VERSIONS = ("nvlsm",)
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """Names with '{branch}' and '{other}' still in them: what is needed, those of it that carry the
+    driver's version, and what the same things are called for other branches."""
+
+    packages: Tuple[str, ...]
+    family: Tuple[str, ...]
+    absent: Tuple[str, ...]
 
 
 def fabric_names(
@@ -20,10 +33,10 @@ def fabric_names(
     devices: Sequence[Accelerator],
     switches: Sequence[str],
     where: str,
-) -> Optional[Tuple[Tuple[str, ...], Tuple[str, ...]]]:
-    """(packages, those of the driver's version), '{branch}' still in them; None for no need.
+) -> Optional[Fabric]:
+    """What NVSwitches need; None for no need.
 
-    Raises Conflict where ``ways`` is empty and there is a need: ``where`` has no such packages.
+    Raises Conflict where there is a need, and ``where`` has no such packages.
     """
     parts = [part for part in map(_part, devices) if part and part.architecture in _LARGE_BLACKWELL]
     superchips = any(part.form == "superchip" for part in parts)
@@ -31,12 +44,10 @@ def fabric_names(
     if not (switches or board or superchips):
         return None
     if not ways:
-        raise Conflict(
-            "torchnode_nvidia_source", "NVSwitches on %s" % where,
-            "nvidia: the system's own packages have no Fabric Manager",
-            "Set torchnode_nvidia_source: nvidia.", "torchnode_nvidia_source nvidia",
-        )  # fmt: skip
+        raise _refused(where, "no Fabric Manager")
     way = _way(ways, branch)
+    if board and not way.subnet:
+        raise _refused(where, "no subnet manager for the switches of these boards")
     names: List[str] = []
     if switches or board:
         names += way.manager
@@ -44,8 +55,30 @@ def fabric_names(
         names += way.subnet
     if superchips:
         names += way.imex
-    # The subnet manager has versions of its own.
-    return tuple(names), tuple(name for name in names if name != "nvlsm")
+    family = tuple(name for name in names if name not in _OWN_VERSIONS)
+    return Fabric(tuple(names), family, _of_other_branches(ways, way))
+
+
+def _refused(where: str, lacking: str) -> Conflict:
+    return Conflict(
+        "torchnode_nvidia_source", "NVSwitches on %s" % where,
+        "nvidia: the system's own packages have %s" % lacking,
+        "Set torchnode_nvidia_source: nvidia.", "torchnode_nvidia_source nvidia",
+    )  # fmt: skip
+
+
+def _of_other_branches(ways: Sequence[FabricNames], chosen: FabricNames) -> Tuple[str, ...]:
+    """Patterns of packages that are there for another branch, and cannot stay beside this one's."""
+    kept = (*_names(chosen), *_OWN_VERSIONS)
+    found: List[str] = []
+    for name in dict.fromkeys(name for way in ways for name in _names(way)):
+        found += [name] if name not in kept else []
+        found += [name.replace("{branch}", "{other}")] if "{branch}" in name else []
+    return tuple(found)
+
+
+def _names(way: FabricNames) -> Tuple[str, ...]:
+    return (*way.manager, *way.subnet, *way.imex)
 
 
 def _part(device: Accelerator) -> Optional[Part]:

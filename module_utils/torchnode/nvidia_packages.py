@@ -10,6 +10,7 @@ import re
 from typing import List, Optional, Sequence, Tuple
 
 from .data import nvidia_packages as tables
+from .data.compatibility import DRIVER_BRANCHES
 from .data.nvidia_packages import DriverNames, PackageSystem
 from .data.vendor_keys import VENDOR_KEYS
 from .model import Accelerator, System
@@ -31,20 +32,25 @@ def package_system(system: System) -> PackageSystem:
             return row
     raise Conflict(
         "torchnode_nvidia_source", system.os_name or system.os_id or "an unknown system",
-        "one of " + ", ".join(_system_words(row) for row in tables.SYSTEMS),
+        "one of " + ", ".join(system_words(row) for row in tables.SYSTEMS),
         "Install the driver by your own means and set torchnode_nvidia_source: preinstalled.",
         "torchnode_nvidia_source preinstalled",
         cause="No table says how NVIDIA's packages are named on this system.",
     )  # fmt: skip
 
 
-def _system_words(row: PackageSystem) -> str:
+def system_words(row: PackageSystem) -> str:
+    """A row for people: 'debian 12'."""
     return "%s %s" % (row.os_ids[0], row.os_version)
 
 
 def branches(system: System, origin: str) -> Tuple[str, ...]:
     """The driver branches that may be wished there; () is any. Raises Conflict."""
-    return package_system(system).branches if origin == DISTRIBUTION else ()
+    row = package_system(system)
+    if origin == DISTRIBUTION:
+        return row.branches
+    known = (branch.branch for branch in DRIVER_BRANCHES)
+    return tuple(b for b in known if row.first_branch and int(b) >= int(row.first_branch))
 
 
 # ---- sources ------------------------------------------------------------------------------------
@@ -87,7 +93,7 @@ def _arch(row: PackageSystem, system: System) -> str:
     arch = tables.ARCHES.get(system.machine)
     if arch is None or system.machine not in row.arches:
         raise Conflict(
-            "torchnode_nvidia_source", "%s on %s" % (_system_words(row), system.machine),
+            "torchnode_nvidia_source", "%s on %s" % (system_words(row), system.machine),
             "one of " + ", ".join(row.arches),
             "Install the driver by your own means and set torchnode_nvidia_source: preinstalled.",
             "torchnode_nvidia_source preinstalled",
@@ -175,7 +181,7 @@ def _branch(row: PackageSystem, origin: str, version: str) -> str:
         return max(row.branches, key=int)
     raise Conflict(
         "torchnode_driver_version", "'%s'" % version,
-        "one of %s, the branches of %s" % (", ".join(row.branches), _system_words(row)),
+        "one of %s, the branches of %s" % (", ".join(row.branches), system_words(row)),
         "Choose one of these, or torchnode_nvidia_source: nvidia, which has every branch.",
         "branch " + max(row.branches, key=int),
     )  # fmt: skip
@@ -184,7 +190,7 @@ def _branch(row: PackageSystem, origin: str, version: str) -> str:
 def _own_driver(row: PackageSystem) -> None:
     if not row.distribution:
         raise Conflict(
-            "torchnode_nvidia_source", "'distribution' on %s" % _system_words(row),
+            "torchnode_nvidia_source", "'distribution' on %s" % system_words(row),
             "nvidia or preinstalled: the system's own packages have no NVIDIA driver",
             "Set torchnode_nvidia_source: nvidia.", "torchnode_nvidia_source nvidia",
         )  # fmt: skip
@@ -234,15 +240,24 @@ def fabric_wish(
     devices: Sequence[Accelerator],
     switches: Sequence[str],
 ) -> Optional[PackageWish]:
-    """What NVSwitches need, at the driver's version; None where there are none. Raises Conflict."""
+    """What NVSwitches need, at the driver's very version; None where there are none.
+
+    ``version`` is the driver's wish. Raises Conflict.
+    """
     row = package_system(system)
     branch = _branch(row, origin, version)
     ways = row.distribution_fabric if origin == DISTRIBUTION else row.fabric
-    found = fabric_names(ways, branch, devices, switches, _system_words(row))
+    found = fabric_names(ways, branch, devices, switches, system_words(row))
     if found is None:
         return None
-    names, family = found
-    return PackageWish("nvidia_fabric", _named(names, branch), version, _named(family, branch))
+    return PackageWish(
+        "nvidia_fabric",
+        _named(found.packages, branch),
+        version,
+        _named(found.family, branch),
+        _named(found.absent, branch),
+        version_of=_named(_driver_names(row, origin, branch).family, branch),
+    )
 
 
 # ---- headers ------------------------------------------------------------------------------------
@@ -298,7 +313,7 @@ def toolkit_wish(system: System, origin: str, cuda: str) -> PackageWish:
         # Its nvcc starts gcc, by whatever name, only where the plain gcc is there: g++ brings it.
         names = ("nvidia-cuda-toolkit", "g++")
         return PackageWish("cuda_toolkit", names, "", names[:1])
-    has = "%s, the toolkit of %s" % (row.toolkit or "none", _system_words(row))
+    has = "%s, the toolkit of %s" % (row.toolkit or "none", system_words(row))
     raise Conflict(
         "torchnode_cuda_toolkits", "'%s'" % cuda, has,
         "Ask for that one, or set torchnode_nvidia_source: nvidia, which has every toolkit.",
@@ -306,35 +321,12 @@ def toolkit_wish(system: System, origin: str, cuda: str) -> PackageWish:
     )  # fmt: skip
 
 
-def cudnn_wish(system: System, origin: str, cuda_major: int, version: str) -> PackageWish:
-    """cuDNN 9 for one CUDA major; ``version`` is '', '9' or as far as given. Raises Conflict."""
-    row = package_system(system)
-    if origin == DISTRIBUTION:
-        raise Conflict(
-            "torchnode_cudnn_source", "'repository' on %s" % _system_words(row),
-            "wheel, or NVIDIA's repository",
-            "Set torchnode_cudnn_source: wheel.", "torchnode_cudnn_source wheel",
-            cause="The distribution's package only downloads cuDNN from NVIDIA while it is "
-            "installed, which no signature covers.",
-        )  # fmt: skip
-    if version and version.partition(".")[0] != "9":
-        raise Conflict(
-            "torchnode_cudnn", "'%s'" % version, "9, or a version of it such as '9.10.2'",
-            "Ask for cuDNN 9; torch has been built with it since 2.4.", "cuDNN 9",
-        )  # fmt: skip
-    patterns = tables.CUDNN_DEB if row.family == "deb" else tables.CUDNN_RPM
-    names = tuple(pattern % cuda_major for pattern in patterns)
-    # Full versions have four parts ('9.10.2.21'); fewer are a release line, '9' a branch.
-    line = version + ".*" if version.count(".") in (1, 2) else version
-    return PackageWish("cudnn", names, line, names)
-
-
 def dcgm_wish(system: System, origin: str, driver_cuda_major: int) -> PackageWish:
     """DCGM 4 for the CUDA major that the driver serves. Raises Conflict."""
     row = package_system(system)
     if origin == DISTRIBUTION:
         raise Conflict(
-            "torchnode_dcgm", "DCGM from the packages of %s" % _system_words(row),
+            "torchnode_dcgm", "DCGM from the packages of %s" % system_words(row),
             "torchnode_nvidia_source nvidia: only NVIDIA's repository has DCGM",
             "Set torchnode_dcgm: false here, or torchnode_nvidia_source: nvidia.",
             "torchnode_dcgm false",

@@ -66,11 +66,10 @@ class HostSoftware:
     sources: Tuple[PackageSource, ...] = ()
     kernels: Tuple[Kernel, ...] = ()
     dkms: str = ""  # the version of dkms, '' for none
+    dkms_offered: Optional[str] = None  # by dnf's enabled sources; None: not asked, or no answer
     interrupted: bool = False  # dpkg was interrupted: packages are half-installed
     files: Tuple[Tuple[str, str], ...] = ()
     services: Tuple[Tuple[str, str], ...] = ()
-    boot_free_bytes: Optional[int] = None  # of the file system of /boot
-    var_free_bytes: Optional[int] = None  # of the file system of /var
     cuda_default: str = ""  # the folder that /usr/local/cuda leads to, '' for none
 
 
@@ -102,7 +101,8 @@ class PackageWish:
     ('580.95.05'); it is demanded of every installed package whose name matches a pattern of
     ``family`` (fnmatch), the named ``packages`` included where they match. ``absent`` are patterns
     of packages that cannot stay beside them. ``stream`` is a stream of dnf's module
-    nvidia-driver, to enable first.
+    nvidia-driver, to enable first. ``version_of`` are patterns of another component's packages:
+    where those are installed, their one version is demanded, and a branch is not enough.
     """
 
     component: str
@@ -111,6 +111,7 @@ class PackageWish:
     family: Tuple[str, ...] = ()
     absent: Tuple[str, ...] = ()
     stream: str = ""
+    version_of: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from dataclasses import replace
 from typing import Iterable, List
 
 from .package_model import Package, PackageWish
@@ -28,12 +29,34 @@ def fits(version: str, wished: str) -> bool:
 
 def of_family(name: str, wish: PackageWish) -> bool:
     """Whether a package belongs to what a wish pins."""
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in wish.family)
+    return _named_by(name, wish.family)
+
+
+def settled(wish: PackageWish, installed: Iterable[Package]) -> PackageWish:
+    """The wish at the exact version that it follows (see ``version_of``), as far as that is known.
+
+    What it follows counts as it is installed, unless it does not fit the wish: then it has yet to
+    move there.
+    """
+    there = followed(wish, installed)
+    fitting = len(there) == 1 and fits(there[0], wish.version)
+    return replace(wish, version=there[0]) if fitting else wish
+
+
+def followed(wish: PackageWish, installed: Iterable[Package]) -> List[str]:
+    """The versions of those packages whose version a wish follows: one, where all is well."""
+    names = wish.version_of
+    return sorted({upstream(p.version) for p in installed if _named_by(p.name, names)})
+
+
+def _named_by(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def problems(wish: PackageWish, installed: Iterable[Package], hold: bool = True) -> List[str]:
     """What is missing of a wish, in words: packages, versions, what has to go, holds."""
     all_ = tuple(installed)
+    wish = settled(wish, all_)
     have = {package.name: package for package in all_}
     # Kernel headers of rpm are wished as name-version-release: several stand side by side.
     there = {*have, *("%s-%s" % (p.name, p.version.partition(":")[2] or p.version) for p in all_)}
@@ -46,7 +69,7 @@ def problems(wish: PackageWish, installed: Iterable[Package], hold: bool = True)
     versions = sorted({upstream(package.version) for package in family})
     if not other and len(versions) > 1:
         found.append("its packages have %d versions: %s" % (len(versions), ", ".join(versions)))
-    gone = [name for name in have for pattern in wish.absent if fnmatch.fnmatchcase(name, pattern)]
+    gone = [name for name in have if _named_by(name, wish.absent)]
     found += ["%s cannot stay beside it" % name for name in gone[:1]]
     loose = [package.name for package in family if hold and not package.held]
     if loose and not found:

@@ -8,20 +8,15 @@ from typing import List, Optional, Sequence, Tuple
 from .causes import explain
 from .data.vendor_drivers import VENDOR_DRIVERS
 from .device_fit import instance_outcomes
+from .disk_fit import disk_outcomes
 from .driver_choice import present_version
-from .host_plan import host_preflight, host_steps
+from .host_plan import host_steps
+from .host_preflight import host_preflight
 from .model import Facts, Stack, Step
 from .outcome import Outcome, Result
 from .place_fit import place_outcomes
 from .requirements.backends.toolkit import cause_values, too_old
 from .retention import superseded
-
-GIB = 1 << 30
-
-#: Disk that building a stack may take where the prefix lies: a new environment beside the old one,
-#: and uv's downloads. Measured on 2026-11-22: an environment of torch 2.13.0+cpu 1.6 GiB with its
-#: cache, of torch 2.13.0+cu130 with torchvision 4.7 GiB.
-DISK_NEEDED_BYTES = {"cpu": 3 * GIB, "cuda": 12 * GIB}
 
 
 def plan(facts: Facts, stack: Stack, keep: int = 2) -> Tuple[Step, ...]:
@@ -98,7 +93,7 @@ def preflight(facts: Facts, stack: Stack, steps: Sequence[Step], allow_busy: boo
     outcomes += _toolkit_outcomes(facts, stack)
     outcomes += _lock_outcomes(stack, steps)
     outcomes += place_outcomes(facts, steps)
-    outcomes.append(_disk_outcome(facts, stack))
+    outcomes += disk_outcomes(facts, stack, steps)
     if any(step.disruptive for step in steps):
         outcomes.append(_busy_outcome(facts, allow_busy))
     return outcomes
@@ -172,26 +167,6 @@ def _windows_outcomes(facts: Facts, stack: Stack) -> List[Outcome]:
             "there. Never install a Linux driver inside WSL2.",
         )]  # fmt: skip
     return [Outcome("preflight.windows_driver", "resolve", Result.PASS, present, expected)]
-
-
-def _disk_outcome(facts: Facts, stack: Stack) -> Outcome:
-    needed = DISK_NEEDED_BYTES.get(stack.backend, DISK_NEEDED_BYTES["cuda"])
-    free = facts.disk_free_bytes
-    expected = "%.0f GiB free for %s" % (needed / GIB, facts.prefix)
-    if free is None:
-        return Outcome(
-            "preflight.disk", "resolve", Result.INCOMPLETE, "could not be read", expected,
-            cause="The file system of the prefix did not answer.",
-            remedy="Check the mount that holds %s." % facts.prefix,
-        )  # fmt: skip
-    observed = "%.1f GiB free" % (free / GIB)
-    if free >= needed:
-        return Outcome("preflight.disk", "resolve", Result.PASS, observed, expected)
-    return Outcome(
-        "preflight.disk", "resolve", Result.FAIL, observed, expected,
-        cause="The file system that holds %s is too full for the stack." % facts.prefix,
-        remedy="Free space there, or point torchnode_prefix to a larger file system.",
-    )  # fmt: skip
 
 
 def _busy_outcome(facts: Facts, allow_busy: bool) -> Outcome:

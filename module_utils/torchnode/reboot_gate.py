@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import List
 
 from .driver_choice import cuda_driver
@@ -14,10 +15,12 @@ NEVER, WHEN_NEEDED = "never", "when_needed"
 
 
 def reason(facts: Facts, stack: Stack) -> str:
-    """Why the running system cannot take the driver that is installed, '' where it has it.
+    """Why only another boot can bring the driver that is installed, '' where none is needed.
 
-    Only a driver of torchnode's and a GPU of this machine's own kernel give one: a container's
-    kernel is its host's, and a machine without a GPU loads no module.
+    A module that is on disk and not loaded needs none: loading it was tried, and what stands in its
+    way (no device that answers, a signature) would be there after a boot as well. Only a driver of
+    torchnode's and a GPU of this machine's own kernel give one: a container's kernel is its host's,
+    and a machine without a GPU loads no module.
     """
     gpus = [gpu for gpu in facts.accelerators if gpu.backend == "cuda"]
     if driver_wish(stack) is None or not gpus or facts.system.container or facts.system.wsl2:
@@ -30,9 +33,7 @@ def reason(facts: Facts, stack: Stack) -> str:
     on_disk = _on_disk(facts)
     if not on_disk:
         return _of_another_kernel(facts)
-    if loaded is None:
-        return "module %s is on disk and not loaded" % on_disk
-    if loaded != on_disk:
+    if loaded is not None and loaded != on_disk:
         return "module %s is loaded, and %s is on disk" % (loaded, on_disk)
     return ""
 
@@ -45,13 +46,22 @@ def _on_disk(facts: Facts) -> str:
 
 
 def _of_another_kernel(facts: Facts) -> str:
+    """A newer kernel is what the next boot takes. An older one with a module is no reason: the
+    check of the driver says what is missing for the one that runs."""
     host = facts.host or HostSoftware()
-    others = [kernel.release for kernel in host.kernels if kernel.module]
-    if not others:
-        return ""  # then no reboot helps, and the check of the driver says what is missing
-    return "kernel %s runs without a module, and %s has one" % (
-        facts.system.kernel, ", ".join(others),
-    )  # fmt: skip
+    running = facts.system.kernel
+    newer = [
+        kernel.release for kernel in host.kernels
+        if kernel.module and _age(kernel.release) > _age(running)
+    ]  # fmt: skip
+    if not newer:
+        return ""
+    return "kernel %s runs without a module, and %s has one" % (running, ", ".join(newer))
+
+
+def _age(release: str) -> List[int]:
+    """The numbers of a kernel's release in order: [6, 1, 0, 56] of '6.1.0-56-amd64'."""
+    return [int(number) for number in re.findall(r"\d+", release.partition("_")[0])]
 
 
 def gate(facts: Facts, stack: Stack, allowed: str, allow_busy: bool) -> List[Outcome]:

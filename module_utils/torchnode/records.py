@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+import re
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from .model import Facts, Stack
-from .outcome import Outcome, Result, Stage, Verdict, fold, worst
+from .outcome import Outcome, Result, Stage, Verdict, worst
 
 #: The outcome of a failed task that is none of torchnode's own in the burn-in's stage.
 TASK_FAILED = "burn_in.task"
+
+#: An earlier burn-in that stands for this run's own, and one that a run without a burn-in names.
+REUSED = "burn_in.record"
+REUSED_BY_VERIFY = "report.burn_in_record"
 
 #: What a report without a proof of its own has to say of a node.
 LAST_PROVEN = "report.last_proven"
@@ -37,12 +42,25 @@ def driver_version(facts: Facts) -> str:
 
 
 def identity(facts: Facts, stack: Optional[Stack]) -> Dict[str, Any]:
-    """What a burn-in was true of: driver, stack and parts. Another one makes its record stale."""
+    """What a burn-in was true of: driver, stack and parts. Another one makes its record stale.
+
+    ``parts`` are the accelerators' own numbers, [] where one does not tell: NVIDIA's driver gives
+    question marks for a GPU that nobody has used yet. Of a node without any it is the CPU's name.
+    """
+    parts = sorted(a.uuid or "" for a in facts.accelerators) or [facts.system.cpu_model]
     return {
         "driver": driver_version(facts),
         "stack": (stack.python if stack.adopted else stack.digest) if stack else "",
         "pci_ids": sorted(a.pci_id or "" for a in facts.accelerators),
+        "parts": [] if any(not part or "?" in part for part in parts) else parts,
     }
+
+
+def differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> List[str]:
+    """What of :func:`identity` is another now; parts only where they were told both times."""
+    names = dict.fromkeys((*then, *now))
+    told = [name for name in names if name != "parts" or (then.get(name) and now.get(name))]
+    return [name for name in told if then.get(name) != now.get(name)]
 
 
 def standing(facts: Facts, python: str) -> Dict[str, Any]:
@@ -78,60 +96,11 @@ def had_after(
     return dict(earlier)
 
 
-def burn_in_part(
-    outcomes: Sequence[Outcome], previous: Optional[Mapping[str, Any]], of: Mapping[str, Any],
-    now: float, days: float,
-) -> Optional[Dict[str, Any]]:  # fmt: skip
-    """The record's burn-in part: this run's result, or what an earlier run left.
-
-    Only what the burn-in itself measured speaks of the hardware: a task that failed around it, or
-    a burn-in that could not measure, leaves the earlier part as it was.
-    """
-    burned = [o for o in outcomes if o.stage == Stage.BURN_IN.value and o.id != TASK_FAILED]
-    burned = [o for o in burned if o.result is not Result.SKIPPED]
-    if not burned or fold(burned) is Result.INCOMPLETE:
-        part = (previous or {}).get("burn_in")
-        return dict(part) if isinstance(part, Mapping) else None
-    return {
-        "at": timestamp(now),
-        "expires": timestamp(now + days * 86400),
-        "result": fold(burned).value,
-        "of": dict(of),
-    }
-
-
-def burn_in_record_outcome(
-    part: Optional[Mapping[str, Any]], of: Mapping[str, Any], now: float
-) -> Outcome:
-    """What an earlier burn-in still says of this node; skipped where it says nothing."""
-    stale = _stale(part, of, now)
-    if stale or part is None:
-        return Outcome(
-            "report.burn_in_record", "report", Result.SKIPPED, observed=stale or "none",
-            expected="a fresh burn-in record", required=False,
-        )  # fmt: skip
-    passed = part["result"] in (Result.PASS.value, Result.WARN.value)
-    return Outcome(
-        "report.burn_in_record", "report", Result.PASS if passed else Result.FAIL,
-        observed="%s on %s" % (part["result"], part["at"]),
-        expected="a fresh burn-in record that passed",
-        cause="" if passed else "The last burn-in of this hardware with this stack did not pass.",
-        remedy="" if passed else "Run playbooks/burn_in.yml after the hardware was repaired.",
-        required=False,
-    )  # fmt: skip
-
-
-def _stale(part: Optional[Mapping[str, Any]], of: Mapping[str, Any], now: float) -> str:
-    """Why a burn-in record no longer counts, or ''."""
-    if not isinstance(part, Mapping) or not {"at", "result"} <= set(part):
-        return "never burned in"
-    if part.get("of") != dict(of):
-        return "burned in with another driver, stack or hardware"
-    try:
-        expired = now > seconds_of(str(part.get("expires")))
-    except ValueError:
-        return "its expiry is unreadable"
-    return "expired on %s" % part["expires"] if expired else ""
+def burn_in_begun(run: str, now: float) -> Dict[str, Any]:
+    """What becomes of the record's burn-in part while another is at work: a node that dies in the
+    middle must keep no earlier pass."""
+    reason = "run %s began to burn in, and did not come to an end" % run
+    return {"result": Result.INCOMPLETE.value, "reason": reason, "at": timestamp(now)}
 
 
 def last_proven(
@@ -207,11 +176,11 @@ def _unproven(
         return "%s, recorded on %s: %s" % (record["verdict"], record["at"], record.get("reason"))
     # A run that failed before it had resolved speaks of no stack.
     spoken = {name: value for name, value in record["of"].items() if value or name != "stack"}
-    other = [name for name in spoken if spoken[name] != of.get(name)]
+    other = [name for name in differing(record["of"], of) if name in spoken]
     if other:
         return "%s on %s, with another %s" % (
             record["verdict"], record["at"],
-            " and ".join(_PART_NAMES.get(name, name) for name in other),
+            " and ".join(dict.fromkeys(_PART_NAMES.get(name, name) for name in other)),
         )  # fmt: skip
     try:
         expired = now > seconds_of(str(record["expires"]))
@@ -220,7 +189,7 @@ def _unproven(
     return "%s, expired on %s" % (record["verdict"], record["expires"]) if expired else ""
 
 
-_PART_NAMES = {"pci_ids": "set of accelerators"}
+_PART_NAMES = {"pci_ids": "set of accelerators", "parts": "set of accelerators"}
 
 
 def scope(outcomes: Iterable[Outcome], requested: Iterable[str]) -> str:
@@ -235,12 +204,12 @@ def scope(outcomes: Iterable[Outcome], requested: Iterable[str]) -> str:
     if not wanted & {Stage.VERIFY.value, Stage.BURN_IN.value}:
         return "planned" if Stage.APPLY.value not in wanted else "provisioned, not verified"
     verified = _VERIFIED if Stage.VERIFY.value in stages else "not verified"
-    if Stage.BURN_IN.value in stages:
+    record = next((o for o in results if o.id in (REUSED, REUSED_BY_VERIFY)), None)
+    if any(o.stage == Stage.BURN_IN.value and o is not record for o in results):
         return "%s, %s" % (verified, _BURNED)
-    record = next((o for o in results if o.id == "report.burn_in_record"), None)
     if record is not None:
-        day = record.observed.rpartition(" ")[2].partition("T")[0]
-        return "%s, %s on %s" % (verified, _BURNED, day)
+        day = re.findall(r"\d{4}-\d{2}-\d{2}", record.observed)[:1]
+        return "%s, %s on %s, record reused" % (verified, _BURNED, "".join(day))
     return "%s, not %s" % (verified, _BURNED)
 
 

@@ -24,10 +24,10 @@ _FIGURES: Tuple[Tuple[str, str, Callable[[List[float]], float], float, str], ...
     ("throughput_min_flops", "tflops", min, 1e12,
      "Lowest rate, in floating-point operations per second."),
     ("temperature_max_celsius", "temperature", max, 1, "Highest temperature."),
-    ("power_mean_watts", "power", statistics.fmean, 1, "Mean power draw."),
+    ("power_mean_watts", "power", statistics.fmean, 1, "Mean power draw in the compute stage."),
     ("power_max_watts", "power", max, 1, "Highest power draw."),
-    ("clock_median_hertz", "clock", statistics.median, 1e6, "Median compute clock."),
-    ("clock_min_hertz", "clock", min, 1e6, "Lowest compute clock."),
+    ("clock_median_hertz", "clock", statistics.median, 1e6, "Median clock in the compute stage."),
+    ("clock_min_hertz", "clock", min, 1e6, "Lowest clock in the compute stage."),
 )  # fmt: skip
 
 _TOTALS = (
@@ -117,7 +117,7 @@ def _burn_in(nodes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield from _family("burn_in_device_" + name, text, found)
     for name, column, reduce, factor, text in _FIGURES:
         values = [
-            (labels, _column(device, columns, column))
+            (labels, _column(device, columns, column, heat_only=reduce is not max))
             for labels, device, columns in _devices(nodes)
         ]
         found = [(labels, factor * reduce(each)) for labels, each in values if each]
@@ -133,12 +133,18 @@ def _devices(
             yield labels, device, node["burn_in"]["columns"]
 
 
-def _column(device: Mapping[str, Any], columns: Sequence[str], name: str) -> List[float]:
-    """A column's measured values; what was not measured is left out, never 0."""
+def _column(
+    device: Mapping[str, Any], columns: Sequence[str], name: str, heat_only: bool
+) -> List[float]:
+    """A column's measured values; what was not measured is left out, never 0.
+
+    ``heat_only``: those beside a rate, for a mean of full load and of the rests between is neither.
+    """
     if name not in columns:
         return []
-    at = columns.index(name)
-    return [row[at] for row in device["samples"] if row[at] is not None]
+    at, rate = columns.index(name), columns.index("tflops")
+    rows = [row for row in device["samples"] if row[rate] is not None or not heat_only]
+    return [row[at] for row in rows if row[at] is not None]
 
 
 def _unix(at: str) -> float:

@@ -20,6 +20,7 @@ MOST_CHARACTERS = 200_000  # of a log, its end: the newest lines
 
 _FILES = {
     "record.json": "{prefix}/" + node_files.RECORD,
+    "burn_in.json": "{prefix}/" + node_files.BURN_IN,
     "lock.json": "{prefix}/" + node_files.LOCK,
     "manifest.json": "{prefix}/" + manifest.NAME,
     "failed-build.log": "{prefix}/" + build_log.NAME,

@@ -9,6 +9,7 @@ import sys
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .accelerators import BACKENDS
+from .disks import read_disks
 from .host_survey import read_host
 from .model import Accelerator, Driver, Facts, User
 from .node import Node
@@ -60,7 +61,7 @@ def survey(
         stacks=read_stacks(node, prefix),
         unfinished=read_unfinished(node, prefix),
         processes=read_processes(node, _device_nodes(accelerators)),
-        disk_free_bytes=_disk_free(node, prefix),
+        disks=read_disks(node, prefix),
         record=read_record(node, prefix),
         python_problem=python_problem(node, python),
         host=read_host(node) if any(a.backend == "cuda" for a in accelerators) else None,
@@ -106,15 +107,3 @@ def _device_nodes(accelerators: Sequence[Accelerator]) -> List[str]:
     """
     here = {accelerator.backend for accelerator in accelerators}
     return [pattern for b in BACKENDS if b.name in here for pattern in b.device_nodes]
-
-
-def _disk_free(node: Node, prefix: str) -> Optional[int]:
-    """Bytes free for this user where ``prefix`` lies or will lie."""
-    path = prefix
-    while path != "/" and not node.exists(path):
-        path = os.path.dirname(path)
-    try:
-        state = os.statvfs(node.path(path))
-    except OSError:
-        return None
-    return state.f_bavail * state.f_frsize

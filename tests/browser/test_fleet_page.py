@@ -124,8 +124,60 @@ def test_the_burn_in_is_drawn_over_time(opened):
     assert [plots.nth(i).locator("path.series").count() for i in range(4)] == [8] * 4
     first = plots.first.locator("path.series").first.get_attribute("d")
     assert first.count("M") == 2
-    assert first.count("L") > 100
+    assert first.count("L") > 80
     assert "NaN" not in page.locator("tr.detail").inner_html()
+
+
+def test_the_stages_are_bands_at_the_same_place_in_every_plot(opened):
+    """What is too narrow for its name tells it where it is pointed at; the links come last."""
+    page = opened(document(fleet(1)), "#node-gpu-001")
+    plots = page.locator("svg.plot")
+    told = [plots.nth(i).locator("g > title").all_text_contents() for i in range(4)]
+    assert told[0] == [
+        "compute, 0 s to 4 min 0 s", "pulse, 4 min 0 s to 4 min 18 s",
+        "memory, 4 min 18 s to 4 min 45 s", "links, 4 min 45 s to 5 min 0 s",
+    ]  # fmt: skip
+    places = [
+        [(r.get_attribute("x"), r.get_attribute("width")) for r in plot.locator("rect.band").all()]
+        for plot in plots.all()
+    ]
+    assert len(places[0]) == 4
+    assert places == [places[0]] * 4
+    assert plots.first.locator("g > text").all_text_contents() == ["compute", "memory"]
+
+
+def test_a_burn_in_without_stages_or_rates_is_drawn(opened):
+    """An older report, and a device that died before its first sample."""
+    content = document(fleet(2))
+    old, dead = (node["burn_in"] for node in content["nodes"])
+    for device in old["devices"]:
+        del device["spans"]
+    del old["stages"]
+    dead["devices"][0].update(samples=[], spans=[["compute", 0.0, None]], ending="hang")
+    page = opened(content, "#node-gpu-001")
+    assert page.locator("rect.band").count() == 0
+    assert page.locator("path.series").first.get_attribute("d")
+    page.locator("tr.node a.name").nth(1).click()
+    assert page.locator("tr.detail").nth(1).locator("rect.band").count() == 16
+    assert page.locator("tr.detail").get_by_text("gpu0 (hang)").count() == 1
+    assert "NaN" not in page.locator("tbody").first.inner_html()
+
+
+def test_one_device_is_told_from_eight(opened):
+    """Choosing its name dims the others, in every plot; choosing it again shows all."""
+    page = opened(document(fleet(1)), "#node-gpu-001")
+    button = page.get_by_role("button", name="gpu5")
+    button.press("Enter")
+    assert button.get_attribute("aria-pressed") == "true"
+    for plot in page.locator("svg.plot").all():
+        assert plot.locator(".series.dim").count() == 7
+        assert plot.locator(".series:not(.dim) title").text_content() == "gpu5"
+    button.press("Enter")
+    assert page.locator(".series.dim").count() == 0
+    button.hover()
+    assert page.locator(".series.dim").count() == 28
+    page.locator("h1").hover()
+    assert page.locator(".series.dim").count() == 0
 
 
 def test_without_telemetry_there_is_no_empty_plot(opened):

@@ -35,10 +35,11 @@ CHILDREN = {"probe", *(name for name in MODULES if name.startswith("burn_in.chil
 #: Touch no subprocess, torch, clock or file.
 PURE = {
     "model", "package_model", "outcome", "stack", "torch_choice", "driver_choice", "expectation",
-    "device_fit", "place_fit",
+    "device_fit", "place_fit", "disk_fit", "host_preflight",
     "plan", "nvcc_failures", "host_choice", "host_plan", "nvidia_packages", "nvidia_fabric",
     "package_versions", "reboot_gate", "cudnn_choice",
-    "policy", "locks", "records", "start", "task_failures", "supplied_wheel", "uv_failures",
+    "policy", "locks", "records", "burn_in_record", "start", "task_failures", "supplied_wheel",
+    "uv_failures",
     *("system_packages." + name for name in (
         "apt_text", "base", "dnf_text", "failures", "openpgp", "selection", "source_text",
     )),
@@ -46,8 +47,10 @@ PURE = {
     "progress_lines", "uv_progress",
     "requirements", *(name for name in MODULES if name.startswith("requirements.")),
     *("burn_in." + name for name in (
-        "events", "health", "judge", "judge_work", "judge_worker", "judging", "levels", "rates",
-        "records", "telemetry",
+        "agreement", "counted", "events", "fleet", "health", "judge", "judge_bandwidth",
+        "judge_counters", "judge_kernel_log", "judge_links", "judge_processes", "judge_work",
+        "judge_worker", "judging", "levels", "link_gates", "rates", "records", "robust",
+        "telemetry",
     )),
     *(name for name in MODULES if name == "data" or name.startswith("data.")),
 }  # fmt: skip

@@ -12,6 +12,7 @@ import yaml
 from helpers import ROOT
 
 from ansible.module_utils.torchnode import nvidia_packages as names
+from ansible.module_utils.torchnode.cudnn_choice import cudnn_wish
 from ansible.module_utils.torchnode.data import nvidia_packages as tables
 from ansible.module_utils.torchnode.data.compatibility import DRIVER_BRANCHES
 from ansible.module_utils.torchnode.data.vendor_keys import VENDOR_KEYS
@@ -44,7 +45,7 @@ def every_question(where: System, origin: str) -> list[Callable[[], object]]:
         asked.append(partial(names.fabric_wish, where, origin, version, [B200, B200], []))
     for major in (12, 13):
         asked.append(partial(names.toolkit_wish, where, origin, "%d.0" % major))
-        asked.append(partial(names.cudnn_wish, where, origin, major, ""))
+        asked.append(partial(cudnn_wish, where, origin, major, ""))
         asked.append(partial(names.dcgm_wish, where, origin, major))
     return asked
 

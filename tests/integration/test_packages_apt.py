@@ -71,7 +71,8 @@ class Machine:
             "component": "nvidia_driver", "packages": ["nvidia-driver-cuda"], "version": version,
             "family": ["nvidia-driver-cuda", "nvidia-persistenced", "nvidia-smi",
                        "nvidia-alternative", "libcuda1", "libnvidia-*1"],
-            "absent": [], "stream": "", "hold": True, "state": "present", "prefix": "/opt/t",
+            "absent": [], "stream": "", "version_of": [], "hold": True, "state": "present",
+            "prefix": "/opt/t",
             "files": [[PIN, pins(version)]], "proxy": "", "wait_seconds": 1, "progress": None,
         }  # fmt: skip
         return self.call("package_set", check, **dict(given, **more))
@@ -84,7 +85,7 @@ class Machine:
         }  # fmt: skip
         given = {
             "key_file": place + "3bf863cc.pub", "state": "present", "prefix": "/opt/t",
-            "proxy": "", "ca_bundle": "", "wait_seconds": 1,
+            "proxy": "", "ca_bundle": "", "wait_seconds": 1, "progress": None,
         }  # fmt: skip
         return self.call("package_source", check, **dict(given, source=dict(source, **more)))
 
@@ -158,6 +159,31 @@ def test_a_driver_comes_stays_moves_when_asked_and_goes(machine: Machine) -> Non
     assert machine.packages("570", state="absent")["changed"]
     assert machine.sh("dpkg -l | grep -ci nvidia || true").strip() == "0"
     assert machine.sh("apt-mark showhold; ls /etc/apt/preferences.d") == ""
+
+
+def test_fabric_manager_is_the_installed_drivers_and_not_the_branchs_newest(
+    machine: Machine,
+) -> None:
+    machine.source()
+
+    def fabric(branch: str, tail: str = "", **more: Any) -> dict[str, Any]:
+        names = ["nvidia-fabricmanager" + tail, "libnvidia-nscq" + tail]
+        follows = {"version_of": ["nvidia-driver-cuda", "libcuda1"], "files": []}
+        own = {"component": "nvidia_fabric", "packages": names, "family": names}
+        return machine.packages(branch, **{**own, **follows, **more})
+
+    alone = result(fabric("580"))
+    assert "nvidia_driver" in alone["remedy"]
+    for driver in ("580.82.07", "580.95.05"):
+        machine.packages(driver)
+        assert fabric("580")["changed"]
+        assert machine.versions() == {driver + "-1"}
+        assert not fabric("580")["changed"]
+    machine.packages("570")
+    assert result(fabric("580"))["result"] == "fail"
+    fabric("570", "-570", absent=["nvidia-fabricmanager", "libnvidia-nscq"])
+    assert machine.versions() == {"570.195.03-1"}
+    assert "nvidia-fabricmanager-570" in machine.sh("apt-mark showhold")
 
 
 def test_an_unfinished_transaction_is_repaired_first(machine: Machine) -> None:

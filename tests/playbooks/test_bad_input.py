@@ -128,7 +128,7 @@ def test_a_file_in_a_folders_place_has_a_next_step(fleet: Fleet, name: str):
     assert "cannot be made or written" in outcomes
 
 
-MISSING = {
+MISSING: dict[str, dict[str, Any]] = {
     "find_links": {"torchnode_find_links": ["/no/such/wheels", "https://mirror/wheels"]},
     "ca_bundle": {"torchnode_ca_bundle": "/no/such/wheels"},
 }

@@ -105,6 +105,37 @@ def test_zero_seconds_say_nothing(builds):
     assert "..." not in ended.out
 
 
+#: A play of an operator's own before one of torchnode's.
+OTHERS = """
+- name: Prepare
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: A short task
+      ansible.builtin.command: "true"
+    - name: A long task
+      ansible.builtin.command: sleep 2
+- name: Survey
+  hosts: all
+  gather_facts: false
+  vars:
+    _torchnode_stage: survey
+  tasks:
+    - name: Nothing
+      ansible.builtin.debug:
+"""
+
+
+def test_a_task_of_another_play_is_over_when_it_has_ended(fleet):
+    playbook = fleet.folder / "others.yml"
+    playbook.write_text(OTHERS)
+    fleet.add("a")
+    ended = fleet.wait(fleet.start(str(playbook), TORCHNODE_PROGRESS_SECONDS="0.5"))
+    since = ended.out.partition("... A long task: ")[2]
+    assert since, ended.out
+    assert "... A short task: " not in since, since
+
+
 @pytest.mark.parametrize("ended_by", ["ctrl_c", "terminated"])
 def test_an_interrupted_build_leaves_no_process_and_no_progress(builds, ended_by):
     """In the middle of a download."""

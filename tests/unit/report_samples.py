@@ -64,7 +64,15 @@ BURNED = {
     "driver": None,
     "columns": ["t", "tflops"],
     "devices": [],
+    "level": "quick",
+    "stages": ["compute"],
+    "links": None,
 }
+#: One of its devices, which did nothing.
+IDLE: dict[str, object] = {
+    "name": "gpu0", "model": None, "uuid": None, "ending": None, "samples": [], "spans": [],
+    "totals": {}, "units": None, "work": [], "memory": {}, "bandwidth": {}, "pulse": {},
+}  # fmt: skip
 
 
 def outcome(identity: str, result: str, required: bool = True, **told: str) -> Outcome:
@@ -267,8 +275,15 @@ def _checked(node: report.NodeReport, kind: tuple, number: int) -> None:
         node.took(stage, seconds + number % 7 / 10)
 
 
+#: The stages of the constructed burn-in below, each with its begin and end in seconds.
+STAGES = (("compute", 0.0, 240.0), ("pulse", 240.1, 258.0), ("memory", 258.1, 285.0))
+
+
 def burned(kind: tuple, chance: random.Random, samples: int, throttles: bool = False) -> dict:
-    """A constructed burn-in of five minutes: device 5 throttles from the middle on, if it does."""
+    """A constructed burn-in of five minutes: device 5 throttles from the middle on, if it does.
+
+    Only the compute stage, the first four of them, has a rate.
+    """
     count, rate, power = kind[4], kind[7], kind[8]
     label = "gpu" if kind[0] != "cpu" else "cpu"
     devices = []
@@ -278,10 +293,8 @@ def burned(kind: tuple, chance: random.Random, samples: int, throttles: bool = F
             t = 300 * number / max(1, samples - 1)
             warm = 1 - math.exp(-t / 45)
             slow = 0.72 if throttles and i == 5 and t > 150 else 1.0
-            row = [
-                round(t, 2),
-                round(rate * slow * (1 - 0.03 * warm) + chance.gauss(0, rate / 300), 3),
-            ]
+            seen = rate * slow * (1 - 0.03 * warm) + chance.gauss(0, rate / 300)
+            row = [round(t, 2), round(seen, 3) if t <= 240 else None]
             if power:
                 row += [round(34 + 33 * warm + offset + (14 if slow < 1 else 0), 1),
                         round(power * slow * (0.9 + 0.1 * warm) + chance.gauss(0, 4), 1),
@@ -291,13 +304,15 @@ def burned(kind: tuple, chance: random.Random, samples: int, throttles: bool = F
             rows.append(row)
         devices.append({
             "name": "%s%d" % (label, i), "model": kind[2], "uuid": None, "ending": "finished",
-            "samples": rows, "work": [], "memory": {},
+            "samples": rows, "work": [], "memory": {}, "bandwidth": {}, "pulse": {}, "units": 132,
+            "spans": [[name, begin + i / 100, end] for name, begin, end in STAGES],
             "totals": {"products_checked": 18211, "bytes_checked": 2**40,
                        "errors": 3 if throttles and i == 5 else 0},
         })  # fmt: skip
     return dict(
         BURNED, seconds=301.5, backend=kind[0], torch="2.13.0+" + kind[6], driver=kind[5] or None,
         columns=["t", "tflops", "temperature", "power", "clock"], devices=devices,
+        level="standard", stages=[*(name for name, _, _ in STAGES), "links"],
     )  # fmt: skip
 
 

@@ -200,6 +200,11 @@ def fake_nvml() -> Any:
         nvmlDeviceGetClockInfo=lambda handle, kind: 1425,
         nvmlDeviceGetCurrentClocksThrottleReasons=lambda handle: 4,
         nvmlDeviceGetTotalEccErrors=lambda handle, kind, counter: 0,
+        nvmlDeviceGetCurrPcieLinkGeneration=lambda handle: 5,
+        nvmlDeviceGetCurrPcieLinkWidth=lambda handle: 16,
+        nvmlDeviceGetMaxPcieLinkGeneration=lambda handle: 5,
+        nvmlDeviceGetMaxPcieLinkWidth=lambda handle: 16,
+        nvmlDeviceGetPcieReplayCounter=lambda handle: 3,
     )
     fake.nvmlDeviceGetRemappedRows = fake._refuse
     return fake
@@ -209,14 +214,16 @@ def test_nvml_fields_with_their_units(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", fake_nvml())
     source = nvml.Source()
     values = {"temperature": 61, "power": 690.5, "power_limit": 700.0, "clock": 1425, "reasons": 4}
-    assert source.sample() == {"ab12": values}
+    assert source.sample() == {"ab12": {**values, "pcie_gen": 5, "pcie_width": 16}}
     inventory = source.inventory()
     assert inventory["driver"] == "580.1"
     told = inventory["devices"]["ab12"]
     assert told["bus"] == "0000:19:00"
-    assert told["absent"] == {}
-    assert told["counters"] == {"ecc_uncorrected": 0}
-    assert "remap_failed: Not Supported" in told["counters_absent"]
+    assert set(told["absent"]) == {"margin", "memory_temperature", "memory_clock"}
+    assert told["counters"] == {"ecc_uncorrected": 0, "pcie_replays": 3}
+    assert told["counters_absent"]["remap_failed"] == "Not Supported"
+    assert (told["pcie_gen_max"], told["pcie_width_max"]) == (5, 16)
+    assert "inforom" in told["fixed_absent"]
 
 
 def test_sysfs_takes_cpu_zones_only(tmp_path: Any) -> None:

@@ -7,100 +7,16 @@ import math
 from typing import Any
 
 import pytest
+from burn_in_samples import burn, compute, device, find, job, memory, samples
 
 from ansible.module_utils.torchnode.burn_in import judge, progress, rates, summary, telemetry
 from ansible.module_utils.torchnode.burn_in.records import (
     ENDINGS,
-    Burn,
-    DeviceRun,
     Ending,
     Telemetry,
 )
 from ansible.module_utils.torchnode.data.parts_ceilings import CEILINGS, ceiling
-from ansible.module_utils.torchnode.outcome import Outcome, Result, fold
-
-H200 = "NVIDIA H200"
-
-
-def job(**change: Any) -> dict[str, Any]:
-    return {
-        "precision": "bf16",
-        "pattern": "random normals",
-        "shape": [8192, 8192, 8192],
-        "products": 100,
-        "wrong": 0,
-        "bytes": 100 << 27,
-        "tflops": 670.0,
-        "verified_tflops": 660.0,
-        "check_cost": 0.01,
-        "digest": "d",
-        **change,
-    }
-
-
-def memory(**change: Any) -> dict[str, Any]:
-    return {
-        "free": 100 << 30,
-        "tested": 90 << 30,
-        "checked": 540 << 30,
-        "cycles": 1,
-        "wrong": 0,
-        "patterns": ["zeros", "ones"],
-        "missed": [],
-        "seconds": 5.0,
-        "write_gb_s": 4100.0,
-        "read_gb_s": 4000.0,
-        **change,
-    }
-
-
-def samples(*tflops: float) -> list[dict[str, float]]:
-    return [{"t": float(i + 1), "tflops": rate} for i, rate in enumerate(tflops)]
-
-
-def compute(*jobs: dict[str, Any]) -> dict[str, Any]:
-    listed = list(jobs) or [job(pattern="exact integers"), job()]
-    return {"name": "compute", "round": 1, "jobs": listed, "ring": 100 << 30}
-
-
-def device(index: int = 0, rate: float = 720.0, **change: Any) -> DeviceRun:
-    run = DeviceRun(
-        name="cuda%d" % index, index=index, model=H200, uuid="GPU-%d" % index, visible=1,
-        torch="2.13.0", chosen=("compute", "memory"),
-    )  # fmt: skip
-    run.ready = {"bus": None, "units": 132}
-    run.samples = samples(*[rate] * 15)
-    run.results = [compute(), {"name": "memory", "round": 1, **memory()}]
-    run.done = True
-    run.ending = Ending("finished")
-    for name, value in change.items():
-        setattr(run, name, value)
-    return run
-
-
-def burn(*devices: DeviceRun, mask: int = 0, **change: Any) -> Burn:
-    made = Burn("cuda", list(devices) or [device()], started=1.7e9, seconds=30.0)
-    counters = {"ecc_uncorrected": 0, "remapped_uncorrectable": 0, "remap_pending": 0}
-    for run in made.devices:
-        key = "%d" % run.index
-        run.visible = len(made.devices)
-        made.telemetry.devices[key] = {
-            "absent": {},
-            "counters": dict(counters),
-            "counters_absent": "",
-        }
-        made.telemetry.samples[key] = [
-            {"t": float(t), "temperature": 60.0, "power": 690.0, "clock": 1400.0, "reasons": mask}
-            for t in range(20)
-        ]
-    made.telemetry.final = {key: dict(counters) for key in made.telemetry.devices}
-    for name, value in change.items():
-        setattr(made, name, value)
-    return made
-
-
-def find(outcomes: list[Outcome], identity: str) -> Outcome:
-    return next(outcome for outcome in outcomes if outcome.id == identity)
+from ansible.module_utils.torchnode.outcome import Result, fold
 
 
 def test_a_clean_burn_passes_in_everything() -> None:
@@ -185,6 +101,14 @@ def test_what_was_not_covered_is_incomplete(result: dict[str, Any], check: str) 
     run = device()
     run.results = [result if old["name"] == check else old for old in run.results]
     assert find(judge.judge(burn(run)), "burn_in.%s.cuda0" % check).result is Result.INCOMPLETE
+
+
+def test_a_precision_that_torch_cannot_multiply_is_told_and_the_rest_judged() -> None:
+    run = device()
+    run.results[0]["left_out"] = {"fp8": "no kernel for this device"}
+    outcome = find(judge.judge(burn(run)), "burn_in.compute.cuda0")
+    assert outcome.result is Result.PASS
+    assert "not by this torch: fp8 (no kernel for this device)" in outcome.observed
 
 
 def test_one_round_that_was_not_covered_counts_among_many() -> None:
@@ -364,7 +288,9 @@ def test_the_record_is_small_and_finite() -> None:
 def test_the_record_pairs_a_rate_with_telemetry_of_its_time() -> None:
     record = summary.summary(burn(device(samples=samples(*[700.0] * 40))))
     rows = record["devices"][0]["samples"]
-    assert rows[0] == [1.0, 700.0, 60.0, 690.0, 1400.0]
+    assert rows[0] == [0.0, None, 60.0, 690.0, 1400.0]  # a look before the first rate
+    assert rows[1] == [1.0, 700.0, 60.0, 690.0, 1400.0]
+    assert [row[0] for row in rows] == [float(t) for t in range(41)]
     assert rows[-1] == [40.0, 700.0, None, None, None]  # the sampling ended at 19 s
 
 

@@ -30,8 +30,9 @@ def test_its_queries_are_those_of_survey(
     node = FixtureNode(tmp_path)
     node.write(manager, "")
     read_host(node)
-    (query,) = node.asked
-    assert query in tool["PACKAGES"]
+    first = [query for query in node.asked if query[0] != "dnf" or "--cacheonly" in query]
+    assert first
+    assert all(query in tool["PACKAGES"] for query in first)
 
 
 def test_its_lists_are_those_of_survey(tool: dict[str, Any]) -> None:

@@ -62,7 +62,7 @@ def facts_of(kind: str) -> Facts:
         node = FixtureNode(Path(root), SURVEYED[kind])
         facts = survey(node, own_python="/nowhere/python3")
     spare = machine()
-    return dataclasses.replace(facts, pythons=spare.pythons, disk_free_bytes=spare.disk_free_bytes)
+    return dataclasses.replace(facts, pythons=spare.pythons, disks=spare.disks)
 
 
 #: kind of host: (backend, torch with its plugin, the outcome that stops it)

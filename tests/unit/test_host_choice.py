@@ -10,7 +10,7 @@ from helpers import B200, H200, LOCKS, V100, driver, machine, policy
 
 from ansible.module_utils.torchnode.host_choice import cuda_major, default_branch, origin
 from ansible.module_utils.torchnode.model import DriverChoice, Facts, Stack
-from ansible.module_utils.torchnode.package_model import HostSoftware, Kernel
+from ansible.module_utils.torchnode.package_model import HostSoftware, Kernel, Package
 from ansible.module_utils.torchnode.policy import Conflict, HostPolicy, read_host
 from ansible.module_utils.torchnode.stack import resolve
 
@@ -19,7 +19,9 @@ DEBIAN12 = dataclasses.replace(
     kernel="6.1.0-50-amd64",
 )  # fmt: skip
 BARE = HostSoftware(
-    manager="apt", kernels=(Kernel("6.1.0-50-amd64", headers=True), Kernel("6.1.0-51-amd64"))
+    manager="apt",
+    packages=(Package("linux-image-amd64", "6.1.176-1"),),
+    kernels=(Kernel("6.1.0-50-amd64", headers=True), Kernel("6.1.0-51-amd64")),
 )
 
 
@@ -48,6 +50,15 @@ PRESENT = HostSoftware(manager="apt", origin="distribution", evidence="package l
         (node(), "nvidia"),
         (node(host=PRESENT, loaded="535.261.03"), "distribution"),
         (node(host=dataclasses.replace(PRESENT, origin="runfile")), "preinstalled"),
+        # A distribution's toolkit has brought the library, and nothing else of a driver.
+        (
+            node(
+                host=dataclasses.replace(BARE, packages=(Package("libcuda1", "535.261.03-1"),)),
+                drivers=(driver(None, userspace="535.261.03"),),
+            ),
+            "nvidia",
+        ),
+        (node(drivers=(driver(None, userspace="535.261.03"),)), "preinstalled"),
         (node(loaded="580.95.05"), "preinstalled"),
         (node(system=dataclasses.replace(DEBIAN12, container="docker")), "preinstalled"),
         (node(system=dataclasses.replace(DEBIAN12, wsl2=True)), "preinstalled"),
@@ -81,6 +92,9 @@ def test_a_bare_machine_gets_driver_headers_pins_and_source() -> None:
     assert "linux-headers-6.1.0-51-amd64" in wish.packages
     assert "linux-headers-6.1.0-50-amd64" not in wish.packages  # they are there
     assert "linux-headers-amd64" in wish.packages  # brings those of later kernels
+    alone = resolved(node(host=dataclasses.replace(BARE, packages=())))
+    assert alone.host
+    assert "linux-headers-amd64" not in alone.host.wishes[0].packages
     assert stack.host.sources[0].uri.endswith("/debian12/x86_64/")
     assert len(stack.host.sources[0].fingerprint) == 40
     paths = [path for path, _ in stack.host.files]

@@ -1,4 +1,4 @@
-"""The system's side of the plan: what differs from the wish, in words, and what must hold first."""
+"""The system's side of the plan: what differs from the wish, in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from helpers import H200, LOCKS, driver, machine, policy
 
-from ansible.module_utils.torchnode.host_plan import BOOT_NEEDED_BYTES, host_preflight, host_steps
+from ansible.module_utils.torchnode.host_plan import host_steps
 from ansible.module_utils.torchnode.model import Facts, Process, Stack, Step
 from ansible.module_utils.torchnode.outcome import Result
 from ansible.module_utils.torchnode.package_model import (
@@ -38,7 +38,7 @@ PACKAGES = (
 )
 SOFTWARE = HostSoftware(
     manager="apt", origin="nvidia", packages=PACKAGES, files=((PIN[0], DIGEST),),
-    kernels=(Kernel(RUNNING, True, R580, "open"),), boot_free_bytes=10**9, var_free_bytes=10**11,
+    kernels=(Kernel(RUNNING, True, R580, "open"),),
 )  # fmt: skip
 
 
@@ -66,7 +66,6 @@ def the_step(facts: Facts, stack: Stack) -> Step:
 def test_a_node_as_wished_needs_no_step() -> None:
     facts = node()
     assert host_steps(facts, wishing(facts)) == []
-    assert host_preflight(facts, wishing(facts), ()) == []
 
 
 def without(name: str) -> tuple[Package, ...]:
@@ -128,7 +127,7 @@ def test_a_newer_release_of_the_branch_moves_nothing() -> None:
 
 
 def test_a_bare_machine_is_an_install_and_other_components_follow() -> None:
-    facts = machine(H200, host=HostSoftware("apt", var_free_bytes=10**11, boot_free_bytes=10**9))
+    facts = machine(H200, host=HostSoftware("apt"))
     fabric = PackageWish("nvidia_fabric", ("nvidia-fabricmanager",), R580, ("nvidia-fabric*",))
     toolkits = [PackageWish("cuda_toolkit", ("cuda-toolkit-%s" % v,)) for v in ("12-8", "13-0")]
     stack = wishing(facts, WISH, fabric, *toolkits)
@@ -136,34 +135,6 @@ def test_a_bare_machine_is_an_install_and_other_components_follow() -> None:
     assert [step.component for step in steps] == ["nvidia_driver", "nvidia_fabric", "cuda_toolkit"]
     assert [step.action for step in steps] == ["install"] * 3
     assert "cuda-toolkit-12-8, cuda-toolkit-13-0" in steps[2].after
-    results = {o.id: o.result for o in host_preflight(facts, stack, steps)}
-    assert set(results.values()) == {Result.PASS}
-    assert set(results) == {"preflight.root", "preflight.disk_packages", "preflight.disk_boot"}
-
-
-@pytest.mark.parametrize(
-    ("changes", "identity", "result"),
-    [
-        ({"boot_free_bytes": BOOT_NEEDED_BYTES - 1}, "preflight.disk_boot", Result.FAIL),
-        ({"var_free_bytes": 10**8}, "preflight.disk_packages", Result.FAIL),
-        ({"var_free_bytes": None}, "preflight.disk_packages", Result.INCOMPLETE),
-    ],
-)
-def test_a_full_disk_is_seen_before(changes: dict[str, Any], identity: str, result: Result) -> None:
-    facts = node(dataclasses.replace(SOFTWARE, packages=(), **changes))
-    stack = wishing(facts)
-    outcomes = {o.id: o for o in host_preflight(facts, stack, host_steps(facts, stack))}
-    assert outcomes[identity].result is result
-    assert outcomes[identity].remedy
-
-
-def test_only_root_installs_packages() -> None:
-    facts = node(dataclasses.replace(SOFTWARE, packages=()))
-    facts = dataclasses.replace(facts, user=dataclasses.replace(facts.user, uid=1000))
-    stack = wishing(facts)
-    root = host_preflight(facts, stack, host_steps(facts, stack))[0]
-    assert (root.id, root.result) == ("preflight.root", Result.FAIL)
-    assert "become" in root.remedy
 
 
 @pytest.mark.parametrize(
@@ -196,7 +167,6 @@ def test_a_loaded_module_of_the_version_on_disk_needs_no_boot() -> None:
     ("facts", "why"),
     [
         (node(loaded="570.1"), "570.1 is loaded, and 580.95.05 is on disk"),
-        (node(loaded=None), "on disk and not loaded"),
         (
             node(dataclasses.replace(SOFTWARE, kernels=(Kernel("6.9", True, R580),)), loaded=None),
             "%s runs without a module, and 6.9 has one" % RUNNING,
@@ -233,9 +203,34 @@ def test_the_hosts_kernel_is_not_this_nodes_to_boot(system: dict[str, Any]) -> N
     assert reason(facts, wishing(facts)) == ""
 
 
-def test_no_module_for_any_kernel_is_no_reason_to_boot() -> None:
-    facts = node(dataclasses.replace(SOFTWARE, kernels=(Kernel(RUNNING),)), loaded=None)
+@pytest.mark.parametrize(
+    "kernels",
+    [
+        (Kernel(RUNNING),),  # no kernel has a module
+        (Kernel(RUNNING), Kernel("5.9.0-9-amd64", True, R580)),  # the next boot takes the newest
+        (Kernel(RUNNING, True, R580),),  # it could be loaded, and what stops it stays
+    ],
+)
+def test_where_a_boot_would_change_nothing_none_is_asked_for(kernels: tuple[Kernel, ...]) -> None:
+    facts = node(dataclasses.replace(SOFTWARE, kernels=kernels), loaded=None)
     assert reason(facts, wishing(facts)) == ""
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("6.1.0-9-amd64", "6.1.0-10-amd64"),
+        ("5.14.0-570.12.1.el9_6.x86_64", "5.14.0-570.58.1.el9_6.x86_64"),
+        ("6.8.0-51-generic", "6.11.0-9-generic"),
+    ],
+)
+def test_newer_is_by_number(older: str, newer: str) -> None:
+    for running, other, boots in ((older, newer, True), (newer, older, False)):
+        kernels = (Kernel(running), Kernel(other, True, R580))
+        facts = node(dataclasses.replace(SOFTWARE, kernels=kernels), loaded=None)
+        system = dataclasses.replace(facts.system, kernel=running)
+        facts = dataclasses.replace(facts, system=system)
+        assert bool(reason(facts, wishing(facts))) is boots
 
 
 # ---- toolkits ----------------------------------------------------------------------------------
@@ -257,3 +252,48 @@ def test_the_default_toolkit_is_part_of_the_plan(there: str, why: Any) -> None:
     assert stack.host
     stack = dataclasses.replace(stack, host=dataclasses.replace(stack.host, cuda_default="13.0"))
     assert [step.why for step in host_steps(facts, stack)] == ([why] if why else [])
+
+
+# ---- the words of a step -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "before"),
+    [
+        ({"packages": (), "kernels": (), "origin": ""}, "install", "none"),
+        ({"kernels": ()}, "mend", "packages of 580.95.05, and no module"),
+        (
+            {"packages": (Package("nvidia-open", "570.1-1"), Package("libcuda1", "580.1-1"))},
+            "change", "packages of 570.1 and 580.1, and no module",
+        ),
+        # A distribution's toolkit has brought the library: there is no driver yet.
+        (
+            {"packages": (Package("libcuda1", "535.1-1"),), "kernels": (), "origin": ""},
+            "install", "packages of 535.1, and no module",
+        ),
+    ],
+)  # fmt: skip
+def test_packages_without_a_module_are_not_none(
+    changes: dict[str, Any], action: str, before: str
+) -> None:
+    facts = machine(H200, host=dataclasses.replace(SOFTWARE, **changes))
+    step = the_step(facts, wishing(facts))
+    assert (step.action, step.before) == (action, before)
+
+
+@pytest.mark.parametrize(
+    ("changes", "boots"),
+    [
+        ({"packages": (dataclasses.replace(PACKAGES[0], held=False), *PACKAGES[1:])}, False),
+        ({"packages": without("linux-headers")}, False),
+        ({"kernels": (*SOFTWARE.kernels, Kernel("6.2"))}, False),
+        ({"files": ()}, False),
+        ({"packages": (*PACKAGES, Package("nvidia-dkms", "580.95.05-1", held=True))}, True),
+        ({"packages": (Package("nvidia-open", "580.1-1", held=True), *PACKAGES[1:])}, True),
+    ],
+)
+def test_a_boot_is_foretold_only_where_the_loaded_module_moves(
+    changes: dict[str, Any], boots: bool
+) -> None:
+    facts = node(dataclasses.replace(SOFTWARE, **changes))
+    assert the_step(facts, wishing(facts)).reboot is boots

@@ -95,7 +95,7 @@ def test_debians_own_driver(tmp_path: Path) -> None:
         deb("nvidia-smi", "470.1-1", status="config-files"),
     ))  # fmt: skip
     assert (found.manager, found.origin, found.dkms) == ("apt", "distribution", "3.0.10-8")
-    assert "libcuda1 535.261.03-1" in found.evidence
+    assert "nvidia-open-kernel-dkms 535.261.03-1" in found.evidence
     assert [package.name for package in found.packages] == [
         "dkms", "libcuda1", "nvidia-open-kernel-dkms",
     ]  # fmt: skip
@@ -111,7 +111,7 @@ def test_debians_own_driver(tmp_path: Path) -> None:
     [
         (deb("nvidia-kernel-open-dkms", "580.95.05-1", NVIDIA), "nvidia"),
         (deb("nvidia-dkms-open", "580.95.05-1", "cudatools <cudatools@nvidia.com>"), "nvidia"),
-        (deb("libnvidia-compute-580-server", "580.95.05-0ubuntu1", UBUNTU), "distribution"),
+        (deb("nvidia-headless-no-dkms-580-server", "580.95.05-0ubuntu1", UBUNTU), "distribution"),
         (deb("nvidia-driver-libs", "535.261.03-1", DEBIAN), "distribution"),
     ],
 )
@@ -124,11 +124,15 @@ def test_the_origin_is_the_packages_maker(tmp_path: Path, line: str, origin: str
     [
         "nvidia-container-toolkit", "libnvidia-container1", "cuda-toolkit-13-0", "dkms",
         "nvidia-cuda-toolkit", "datacenter-gpu-manager-4-cuda13", "libnvidia-ml-dev",
-        "nvidia-kernel-common", "nvidia-modprobe",
+        "nvidia-kernel-common", "nvidia-modprobe", "libcuda1", "libnvidia-ml1", "nvidia-smi",
+        "libnvidia-compute-535", "nvidia-alternative", "nvidia-legacy-check",
     ],
 )  # fmt: skip
 def test_toolkits_alone_are_no_driver(tmp_path: Path, name: str) -> None:
-    """A GPU node of a cloud has them without a driver package; two origins are no conflict then."""
+    """A GPU node of a cloud has them without a driver package; two origins are no conflict then.
+
+    The distributions' own toolkits depend on the driver's library, and on no module.
+    """
     found = host(debian(tmp_path, deb(name, "1.0-1", NVIDIA)))
     assert (found.origin, found.evidence) == ("", "")
     assert [package.name for package in found.packages] == [name]
@@ -153,8 +157,22 @@ def test_a_driver_that_no_package_brought(tmp_path: Path, path: str, origin: str
 
 def test_a_package_counts_before_files(tmp_path: Path) -> None:
     """Packages bring nvidia-smi as well."""
+    node = debian(tmp_path, deb("nvidia-kernel-dkms", "535.261.03-1"))
+    node.write("/usr/bin/nvidia-smi", "")
+    assert host(node).origin == "distribution"
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_a_library_is_a_driver_where_a_kernel_has_the_module(tmp_path: Path, loaded: bool) -> None:
     node = debian(tmp_path, deb("libcuda1", "535.261.03-1"))
     node.write("/usr/bin/nvidia-smi", "")
+    assert host(node).origin == ""
+    if loaded:
+        node.write("/proc/driver/nvidia/version", "")
+    else:
+        kernel(node, NEW)
+        path = f"/lib/modules/{NEW}/updates/dkms/nvidia.ko"
+        modules(node, {path: ("535.261.03", "NVIDIA")})
     assert host(node).origin == "distribution"
 
 
@@ -189,6 +207,44 @@ def test_a_stream_that_is_not_enabled_is_none(tmp_path: Path) -> None:
     node = enterprise(tmp_path)
     node.write("/etc/dnf/modules.d/nvidia-driver.module", "stream=\nstate=disabled\n")
     assert host(node).stream == ""
+
+
+DKMS_ASKED = "dnf --cacheonly repoquery --available --queryformat dkms %{version} dkms"
+
+
+@pytest.mark.parametrize(
+    ("cached", "read", "offered"),
+    [
+        (Completed(0, "dkms 3.2.1\ndkms 3.1.8\ndkms 3.10.0\n"), None, "3.10.0"),
+        (Completed(1, "", "Error: Cache-only enabled but no cache for 'epel'"),
+         Completed(0, "dkms 3.2.1\n"), "3.2.1"),
+        (Completed(0, ""), Completed(0, ""), ""),
+        (Completed(0, ""), Completed(1, "", "Error: no configuration"), None),
+        (Completed(0, ""), Completed(124, "", "dnf did not answer within 20 s"), None),
+        # Another source was not read, and might have it.
+        (Completed(0, ""), Completed(0, "", "Error: Failed to download metadata for repo 'x'"),
+         None),
+    ],
+)  # fmt: skip
+def test_dnf_is_asked_for_dkms_from_its_cache_first(
+    tmp_path: Path, cached: Completed, read: Completed | None, offered: str | None
+) -> None:
+    node = enterprise(tmp_path)
+    answers = [cached, *([read] if read else [])]
+    asked = list(answers)
+    node.answers["dnf"] = lambda argv: asked.pop(0)
+    assert host(node).dkms_offered == offered
+    questions = [argv for argv in node.asked if argv[0] == "dnf"]
+    assert len(questions) == len(answers)
+    assert " ".join(questions[0]) == DKMS_ASKED
+    assert "--cacheonly" not in questions[-1] or len(questions) == 1
+
+
+@pytest.mark.parametrize("package", ["dkms", "kmod-nvidia-open-dkms"])
+def test_dnf_is_not_asked_where_dkms_or_a_driver_is_there(tmp_path: Path, package: str) -> None:
+    node = enterprise(tmp_path, package + "\t0:3.1.8-1.el9\tnoarch\tFedora Project")
+    assert host(node).dkms_offered is None
+    assert not [argv for argv in node.asked if argv[0] == "dnf"]
 
 
 # ---- an interrupted dpkg -----------------------------------------------------------------------
@@ -345,9 +401,6 @@ def test_a_machine_that_has_no_such_answers_is_read_without_an_exception(
     node = FixtureNode(tmp_path, name)
     found = read_host(node)
     assert (found is None) == (node.system != "Linux")
-    if found is not None:
-        assert found.boot_free_bytes
-        assert found.var_free_bytes
 
 
 def test_the_package_manager_is_asked_once(tmp_path: Path) -> None:

@@ -145,6 +145,7 @@ def test_every_file_is_in_the_manifest_before_it_is_there(tmp_path: Path) -> Non
     node_files.prepare(NODE, prefix, facts)
     take(Path(prefix), run("first"))
     node_files.write_record(prefix, {"run": "first"})
+    Path(prefix, node_files.BURN_IN).write_text("{}")
     node_files.write_fact(facts, {"verdict": "UNKNOWN"})
     assert node_files.read_fact(NODE, facts) == {"verdict": "UNKNOWN"}
     fact = Path(facts, "torchnode.fact")
@@ -178,3 +179,26 @@ def test_one_fact_never_speaks_of_two_prefixes(tmp_path: Path) -> None:
     with pytest.raises(node_files.OtherPrefix, match=r"torchnode_facts_folder: found in .*one"):
         node_files.prepare(NODE, str(tmp_path / "three"), facts)
     assert not (tmp_path / "three").exists()
+
+
+BEGUN = {"result": "incomplete", "at": "now"}
+
+
+@pytest.mark.parametrize("text", [None, "{", "[1]", '{"verdict": "READY"}', '{"burn_in": null}'])
+def test_a_burn_in_begins_without_a_record_of_an_earlier_one(
+    tmp_path: Path, text: str | None
+) -> None:
+    record = tmp_path / "record.json"
+    if text is not None:
+        record.write_text(text)
+    node_files.open_burn_in(NODE, str(tmp_path), BEGUN)
+    assert (record.read_text() if record.exists() else None) == text
+
+
+def test_a_burn_in_that_begins_takes_the_earlier_one_s_result(tmp_path: Path) -> None:
+    """All else of the record stays."""
+    record = {"verdict": "READY", "burn_in": {"result": "pass", "at": "then", "level": "quick"}}
+    node_files.write_record(str(tmp_path), record)
+    node_files.open_burn_in(NODE, str(tmp_path), BEGUN)
+    now = json.loads((tmp_path / "record.json").read_text())
+    assert now == {"verdict": "READY", "burn_in": {**BEGUN, "level": "quick"}}

@@ -13,6 +13,7 @@ import pytest
 from helpers import ROOT
 
 from ansible.module_utils.torchnode import nvidia_packages as names
+from ansible.module_utils.torchnode.cudnn_choice import cudnn_wish
 from ansible.module_utils.torchnode.data import nvidia_packages as tables
 from ansible.module_utils.torchnode.data.vendor_keys import REVOKED_KEYS, VENDOR_KEYS
 from ansible.module_utils.torchnode.model import Accelerator, System
@@ -390,6 +391,8 @@ def test_debian_has_no_fabric_manager_and_ubuntu_has_its_own_names() -> None:
     wish = names.fabric_wish(NOBLE, "distribution", "580", [H100], ["0000:05:00.0"])
     assert wish is not None
     assert "nvidia-fabricmanager-580" in wish.packages
+    with pytest.raises(Conflict, match="subnet manager"):
+        names.fabric_wish(NOBLE, "distribution", "580", [B200, B200], [])
 
 
 # ---- headers ------------------------------------------------------------------------------------
@@ -462,21 +465,21 @@ def test_the_fixture_of_the_archive_agrees_with_the_toolkits_in_the_table() -> N
 
 
 def test_cudnn_comes_with_headers_and_fits_by_any_part_of_its_version() -> None:
-    wish = names.cudnn_wish(NOBLE, "nvidia", 12, "9.10.2")
+    wish = cudnn_wish(NOBLE, "nvidia", 12, "9.10.2")
     assert wish.packages == (
         "libcudnn9-cuda-12", "libcudnn9-dev-cuda-12", "libcudnn9-headers-cuda-12",
     )  # fmt: skip
-    assert "libcudnn9-devel-cuda-13" in names.cudnn_wish(EL9, "nvidia", 13, "").packages
+    assert "libcudnn9-devel-cuda-13" in cudnn_wish(EL9, "nvidia", 13, "").packages
     installed = [Package(name, "9.10.2.21-1", held=True) for name in wish.packages]
     assert problems(wish, installed) == []
-    assert problems(names.cudnn_wish(NOBLE, "nvidia", 12, "9.1"), installed) != []
+    assert problems(cudnn_wish(NOBLE, "nvidia", 12, "9.1"), installed) != []
 
 
 def test_cudnn_8_and_the_distributions_downloader_are_refused() -> None:
     with pytest.raises(Conflict, match="cuDNN 9"):
-        names.cudnn_wish(NOBLE, "nvidia", 12, "8.9")
+        cudnn_wish(NOBLE, "nvidia", 12, "8.9")
     with pytest.raises(Conflict) as refused:
-        names.cudnn_wish(DEBIAN13, "distribution", 12, "")
+        cudnn_wish(DEBIAN13, "distribution", 12, "")
     assert "wheel" in refused.value.remedy
 
 

@@ -17,7 +17,7 @@ from ansible.module_utils.torchnode.model import (
     Step,
 )
 from ansible.module_utils.torchnode.outcome import Outcome, Result
-from ansible.module_utils.torchnode.plan import GIB, plan, preflight
+from ansible.module_utils.torchnode.plan import plan, preflight
 from ansible.module_utils.torchnode.stack import resolve
 
 R580 = "580.159.04"
@@ -133,25 +133,6 @@ def checked(step: Step, allow_busy: bool = False, **changes: Any) -> dict[str, O
     facts = dataclasses.replace(machine(H200, loaded=R580), **changes)
     stack = resolve(facts, policy(), LOCKS)
     return {outcome.id: outcome for outcome in preflight(facts, stack, [step], allow_busy)}
-
-
-@pytest.mark.parametrize(
-    ("free", "result"),
-    [
-        (12 * GIB, Result.PASS),
-        (12 * GIB - 1, Result.FAIL),
-        (0, Result.FAIL),
-        (None, Result.INCOMPLETE),
-    ],
-)
-def test_disk(free: int | None, result: Result) -> None:
-    assert checked(BUILD, disk_free_bytes=free)["preflight.disk"].result is result
-
-
-def test_a_cpu_stack_needs_less_disk() -> None:
-    facts = dataclasses.replace(machine(), disk_free_bytes=3 * GIB)
-    _lock, outcome = preflight(facts, resolve(facts, policy(), LOCKS), [BUILD], False)
-    assert outcome.result is Result.PASS
 
 
 PLACES = {

@@ -26,87 +26,10 @@ def identity(facts: Facts = FACTS, **wishes: Any) -> dict[str, Any]:
     return records.identity(facts, resolve(facts, policy(**wishes), LOCKS))
 
 
-def burned(result: str = "pass") -> dict[str, Any]:
-    part = records.burn_in_part([outcome(result)], None, identity(), NOW, 7)
-    assert part is not None
-    return part
-
-
 def test_times_come_back() -> None:
     assert records.timestamp(NOW) == "2026-11-22T12:00:00Z"
     with pytest.raises(ValueError, match="does not match"):
         records.seconds_of("yesterday")
-
-
-def test_a_fresh_burn_in_counts() -> None:
-    told = records.burn_in_record_outcome(burned(), identity(), NOW + 6 * DAY)
-    assert (told.result, told.required) == (Result.PASS, False)
-    assert told.observed == "pass on 2026-11-22T12:00:00Z"
-
-
-def test_a_failed_burn_in_keeps_failing() -> None:
-    told = records.burn_in_record_outcome(burned("fail"), identity(), NOW + DAY)
-    assert told.result is Result.FAIL
-    assert "burn_in.yml" in told.remedy
-
-
-OTHERS = {
-    "driver": identity(machine(H200, H200, loaded="580.65.06")),
-    "stack": identity(torch_version="2.11.0"),
-    "adopted": identity(python="/env/bin/python"),
-    "part": identity(machine(H200, H100, loaded="580.159.04")),
-    "fewer": identity(machine(H200, loaded="580.159.04")),
-}
-
-
-@pytest.mark.parametrize("other", OTHERS)
-def test_a_burn_in_of_something_else_says_nothing(other: str) -> None:
-    told = records.burn_in_record_outcome(burned(), OTHERS[other], NOW)
-    assert (told.result, told.required) == (Result.SKIPPED, False)
-    assert "another driver, stack or hardware" in told.observed
-
-
-@pytest.mark.parametrize(
-    ("part", "said"),
-    [
-        (None, "never"),
-        ({}, "never"),
-        ([1], "never"),
-        ({"of": identity(), "expires": "2027-01-01T00:00:00Z"}, "never"),
-        ({**burned(), "expires": "soon"}, "unreadable"),
-        ({**burned(), "expires": "2026-11-22T11:59:59Z"}, "expired on"),
-    ],
-)
-def test_a_record_that_does_not_count_says_why(part: Any, said: str) -> None:
-    told = records.burn_in_record_outcome(part, identity(), NOW)
-    assert told.result is Result.SKIPPED
-    assert said in told.observed
-
-
-def test_it_expires_to_the_second() -> None:
-    for seconds, result in ((0, Result.PASS), (1, Result.SKIPPED)):
-        told = records.burn_in_record_outcome(burned(), identity(), NOW + 7 * DAY + seconds)
-        assert told.result is result
-
-
-def test_a_run_without_burn_in_keeps_the_earlier_one() -> None:
-    verified = [outcome("pass", "verify"), outcome("skipped")]
-    assert records.burn_in_part(verified, {"burn_in": burned()}, {}, NOW, 7) == burned()
-    assert records.burn_in_part(verified, {"burn_in": "broken"}, {}, NOW, 7) is None
-    assert records.burn_in_part(verified, None, {}, NOW, 7) is None
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        outcome("fail", check="task"),
-        outcome("incomplete", check="worker.gpu0"),
-    ],
-)
-def test_only_a_measured_burn_in_replaces_the_earlier_one(said):
-    """A failed task around it, or one that could not measure, says nothing of the hardware."""
-    assert records.burn_in_part([said], {"burn_in": burned()}, {}, NOW, 7) == burned()
-    assert records.burn_in_part([said], None, {}, NOW, 7) is None
 
 
 def test_what_a_node_had() -> None:
@@ -126,7 +49,10 @@ def test_the_order_of_devices_does_not_matter() -> None:
     assert records.had(facts) == records.had(turned)
 
 
-EARLIER = records.burn_in_record_outcome(burned(), identity(), NOW)
+def earlier(identity: str) -> Outcome:
+    """A burn-in that an earlier run left."""
+    stage = identity.partition(".")[0]
+    return Outcome(identity, stage, Result.PASS, observed="pass on 2026-11-22T12:00:00Z")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +68,21 @@ EARLIER = records.burn_in_record_outcome(burned(), identity(), NOW)
             "verified, burned in",
         ),
         ([outcome("skipped", "verify"), outcome("pass")], ["burn_in"], "not verified, burned in"),
-        ([outcome("pass", "verify"), EARLIER], ["verify"], "verified, burned in on 2026-11-22"),
+        (
+            [outcome("pass", "verify"), earlier("report.burn_in_record")],
+            ["verify"],
+            "verified, burned in on 2026-11-22, record reused",
+        ),
+        (
+            [outcome("pass", "verify"), earlier("burn_in.record")],
+            ["verify", "burn_in"],
+            "verified, burned in on 2026-11-22, record reused",
+        ),
+        (
+            [outcome("pass", "verify"), outcome("skipped", check="record"), outcome("pass")],
+            ["verify", "burn_in"],
+            "verified, burned in",
+        ),
         ([], ["verify"], "not verified, not burned in"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 from report_samples import (
     BURN_IN,
     BURNED,
+    IDLE,
     PLAN,
     PROVISION,
     SITE,
@@ -97,7 +98,7 @@ def test_an_earlier_burn_in_is_named_with_its_date():
     told(told(node, "verify", "pass"), "report")
     entry = document([node], VERIFY)["nodes"][0]
     assert entry["verdict"] == "READY"
-    assert entry["scope"] == "verified, burned in on 2026-11-20"
+    assert entry["scope"] == "verified, burned in on 2026-11-20, record reused"
 
 
 def test_an_unreachable_node_is_unknown_and_says_why():
@@ -138,11 +139,8 @@ def test_credentials_and_nan_never_reach_the_report():
     node.unreachable("apply", "https://bob:s3cret@pypi.example/simple: 403")
     bad = outcome("verify.x", "fail", observed="http://t0ken@host/x").as_dict()
     burned = dict(BURNED, seconds=1.0, devices=[])
-    burned["devices"] = [
-        {"name": "gpu0", "model": None, "uuid": None, "ending": None,
-         "samples": [[1.0, float("nan")], [2.0, float("inf")]],
-         "totals": {"rate": float("nan")}, "work": [], "memory": {}}
-    ]  # fmt: skip
+    samples = [[1.0, float("nan")], [2.0, float("inf")]]
+    burned["devices"] = [{**IDLE, "samples": samples, "totals": {"rate": float("nan")}}]
     node.add("verify", {"stage": "verify", "outcomes": [bad], "burn_in": burned})
     content = document([node])
     assert "s3cret" not in str(content)
@@ -246,8 +244,7 @@ def test_a_report_keeps_few_samples_of_each_device():
     """Enough for a plot; the last one, where a device may have slowed down, is among them."""
     node = surveyed()
     rows = [[float(t), 1.0] for t in range(1600)]
-    about = {"name": "gpu0", "model": None, "uuid": None, "ending": "finished", "samples": rows}
-    burn_in = dict(BURNED, devices=[{**about, "totals": {}, "work": [], "memory": {}}])
+    burn_in = dict(BURNED, devices=[{**IDLE, "samples": rows}])
     node.add("burn_in", {"stage": "burn_in", "burn_in": burn_in, "outcomes": []})
     kept = document([node])["nodes"][0]["burn_in"]["devices"][0]["samples"]
     assert len(kept) == report.MAX_SAMPLES

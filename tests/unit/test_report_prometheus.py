@@ -69,13 +69,28 @@ def test_the_figures_of_a_burn_in_are_in_base_units():
     found, (node,) = families(fleet(1, samples=4)), content["nodes"]
     device, at = node["burn_in"]["devices"][0], node["burn_in"]["columns"].index("clock")
     about = {"node": node["name"], "device": device["name"]}
-    lowest = min(row[at] for row in device["samples"])
+    under_load = [row for row in device["samples"] if row[1] is not None]
+    assert len(under_load) == 3, "the fourth is of a stage without a rate"
+    lowest = min(row[at] for row in under_load)
     assert math.isclose(
         value(found["torchnode_burn_in_device_clock_min_hertz"], **about), lowest * 1e6
     )
     assert value(found["torchnode_burn_in_device_errors"], **about) == 0
     rate = value(found["torchnode_burn_in_device_throughput_median_flops"], **about)
     assert 600e12 < rate < 700e12
+
+
+def test_rests_between_the_loads_are_no_part_of_a_mean():
+    """A device that idles after its heat; its highest temperature counts whenever it was."""
+    nodes = fleet(1, samples=4)
+    device = document(nodes)["nodes"][0]["burn_in"]["devices"][0]
+    (node,) = nodes
+    for row in node.burn_in["devices"][0]["samples"]:
+        row[2:4] = [99.0, 100.0] if row[1] is None else [50.0, 700.0]
+    about = {"node": node.name, "device": device["name"]}
+    found = families(nodes)
+    assert value(found["torchnode_burn_in_device_power_mean_watts"], **about) == 700
+    assert value(found["torchnode_burn_in_device_temperature_max_celsius"], **about) == 99
 
 
 def test_what_was_not_measured_is_absent():

@@ -34,7 +34,7 @@ def read(node: FixtureNode, **given: Any) -> Facts:
 def with_python(facts: Facts) -> Facts:
     """With a Python and free disk, which no fixture has."""
     spare = machine()
-    return dataclasses.replace(facts, pythons=spare.pythons, disk_free_bytes=spare.disk_free_bytes)
+    return dataclasses.replace(facts, pythons=spare.pythons, disks=spare.disks)
 
 
 # ---- plain machines ----------------------------------------------------------------------------

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import os
 from pathlib import Path
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 import pytest
 
+from ansible.module_utils.torchnode import manifest
 from ansible.module_utils.torchnode.node import Completed, Node
 from ansible.module_utils.torchnode.package_model import Package, PackageWish
 from ansible.module_utils.torchnode.system_packages import (
+    dnf_text,
     lock_wait,
     removal,
     selection,
     transaction,
 )
 from ansible.module_utils.torchnode.system_packages.base import Change, Order, Request
+from ansible.module_utils.torchnode.system_packages.dnf import Dnf
 from ansible.module_utils.torchnode.system_packages.failures import PackageError, Problem, explain
 from ansible.module_utils.torchnode.system_packages.runner import compiler_errors
 
@@ -54,6 +58,17 @@ def test_the_whole_family_moves_and_what_the_new_version_lacks_goes() -> None:
     chosen = selection.select(WISH, have(tool="570.1-1", lib="570.1-1", gone="570.1-1"), CANDIDATES)
     assert chosen.install == (("tool", "580.95-1"), ("lib", "580.95-1"))
     assert chosen.remove == ("gone",)
+
+
+def test_headers_of_later_kernels_do_not_run_ahead_of_the_kernel() -> None:
+    """The newest are of a kernel that is not here, for which a module may not compile."""
+    wish = dataclasses.replace(WISH, packages=("tool", "linux-headers-amd64"))
+    offered = dict(CANDIDATES, **{"linux-headers-amd64": ["6.1.192-2", "6.1.176-1"]})
+    kernel = {"linux-image-amd64": Package("linux-image-amd64", "6.1.176-1")}
+    taken = dict(selection.select(wish, kernel, offered).install)
+    assert taken["linux-headers-amd64"] == "6.1.176-1"
+    kernel = {"linux-image-amd64": Package("linux-image-amd64", "6.1.9-1")}  # no longer to be had
+    assert dict(selection.select(wish, kernel, offered).install)["linux-headers-amd64"] == ""
 
 
 def test_packages_of_other_branches_have_to_go_and_those_of_its_own_may_stay() -> None:
@@ -109,10 +124,17 @@ class FakeManager:
 
     name = "fake"
 
-    def __init__(self, packages: Dict[str, Package], fails: str = "", left: str = "") -> None:
-        self.packages = dict(packages)
+    def __init__(
+        self,
+        packages: Dict[str, Package],
+        fails: str = "",
+        left: str = "",
+        sources: Mapping[str, List[str]] = CANDIDATES,
+    ) -> None:
+        self.packages, self.sources = dict(packages), sources
         self.fails, self.left = fails, left
         self.done: List[str] = []
+        self.purged: List[str] = []
 
     def wait(self, seconds: float) -> None:
         self.done.append("wait")
@@ -128,7 +150,7 @@ class FakeManager:
         return dict(self.packages)
 
     def candidates(self, names: Sequence[str]) -> Dict[str, List[str]]:
-        return {name: CANDIDATES.get(name, []) for name in names}
+        return {name: self.sources.get(name, []) for name in names}
 
     def refresh(self) -> None:
         self.done.append("refresh")
@@ -148,9 +170,13 @@ class FakeManager:
                 self.packages["dependency"] = Package("dependency", "1-1")
         for name in request.remove:
             self.packages.pop(name, None)
+        self.purged += request.remove if request.purge else ()
         if self.fails:
             self.fails, problem = "", Problem("script", self.fails, "why.", "do this.")
             raise PackageError(problem)
+
+    def put_back(self) -> None:
+        self.done.append("put back")
 
     def foreign(self, changes: Sequence[Change], own: Sequence[str]) -> List[str]:
         return []
@@ -206,6 +232,40 @@ def test_a_failed_transaction_is_undone_with_its_files_and_holds(tmp_path: Path)
     assert path.read_text() == "old\n"
     assert caught.value.problem.observed == "a script failed"
     assert caught.value.problem.cause.endswith("as they were before.")
+    assert manager.done[-2:] == ["put back", "run"]
+
+
+STAYS, NEWER = "580.82.07", "580.95.05"
+FABRIC = PackageWish("nvidia_fabric", ("fm", "own"), "580", ("fm",), version_of=("driver*",))
+NEWEST = {"fm": [NEWER, STAYS], "own": ["2025.10"]}
+
+
+def test_what_follows_the_driver_takes_its_version_and_no_newer(tmp_path: Path) -> None:
+    for there in ({"driver": STAYS}, {"driver": STAYS, "fm": NEWER, "own": "2025.10"}):
+        manager = FakeManager(have(**there), sources=NEWEST)
+        transaction.apply(manager, Order(FABRIC), str(tmp_path))
+        assert manager.packages["fm"].version == STAYS
+
+
+def test_where_the_sources_have_only_newer_ones_the_way_out_is_the_drivers(tmp_path: Path) -> None:
+    manager = FakeManager(have(driver=STAYS), sources={"fm": [NEWER], "own": ["2025.10"]})
+    with pytest.raises(PackageError) as caught:
+        transaction.apply(manager, Order(FABRIC), str(tmp_path))
+    assert NEWER in caught.value.problem.observed
+    assert "torchnode_driver_version" in caught.value.problem.cause
+
+
+@pytest.mark.parametrize("beside", [{}, {"driver": "570.1"}])
+def test_without_its_driver_it_is_not_installed_and_check_mode_goes_on(
+    beside: Dict[str, str], tmp_path: Path
+) -> None:
+    manager = FakeManager(have(**beside), sources=NEWEST)
+    assert transaction.apply(manager, Order(FABRIC), str(tmp_path), check=True).changed
+    with pytest.raises(PackageError) as caught:
+        transaction.apply(manager, Order(FABRIC), str(tmp_path))
+    assert "fm" not in manager.packages
+    assert "570.1" in str(caught.value) or not beside
+    assert "nvidia_driver" in caught.value.problem.remedy
 
 
 def test_what_was_cut_short_is_repaired_first_and_said(tmp_path: Path) -> None:
@@ -224,8 +284,39 @@ def test_removal_takes_only_what_came_along(tmp_path: Path) -> None:
     absent = Order(WISH, ((PIN, ""),), absent=True, prefix="/opt/t")
     transaction.apply(manager, absent, str(tmp_path))
     assert set(manager.packages) == {"the-operators-own"}
+    assert manager.purged == ["tool", "dependency"], "their settings came with them"
     assert not (tmp_path / PIN[1:]).exists()
     assert not transaction.apply(manager, absent, str(tmp_path)).changed
+
+
+def test_what_one_component_brought_and_another_kept_goes_with_the_last(tmp_path: Path) -> None:
+    class Keeps(FakeManager):
+        def unneeded(self) -> List[str]:
+            return [] if "other" in self.packages else ["dependency"]
+
+        def candidates(self, names: Sequence[str]) -> Dict[str, List[str]]:
+            return {**super().candidates(names), "other": ["1-1"]}
+
+    manager = Keeps({})
+    for wish in (WISH, PackageWish("zz_other", ("other",), "", ("other",))):
+        transaction.apply(manager, Order(wish, prefix="/opt/t"), str(tmp_path))
+    node = Node(str(tmp_path))
+    said = removal.take_out(node, "/opt/t", manager, lambda argv: Completed(0, ""), False)
+    assert said[-1] == "1 more that nothing needs"
+    assert "dependency" in manager.purged
+
+
+def test_the_folder_that_a_file_needed_goes_with_it(tmp_path: Path) -> None:
+    """And one that was there before stays."""
+    (tmp_path / "etc/systemd").mkdir(parents=True)
+    file = "/etc/systemd/some.service.d/torchnode.conf"
+    manager = FakeManager({})
+    transaction.apply(manager, Order(WISH, ((file, "x\n"),), prefix="/opt/t"), str(tmp_path))
+    assert (tmp_path / file[1:]).exists()
+    node = Node(str(tmp_path))
+    removal.take_out(node, "/opt/t", manager, lambda argv: Completed(0, ""), False)
+    manifest.remove(node, "/opt/t", pretend=False)
+    assert [path.name for path in (tmp_path / "etc").rglob("*")] == ["systemd"]
 
 
 def test_removal_without_the_inventory_leaves_what_was_there_before(tmp_path: Path) -> None:
@@ -317,3 +408,57 @@ def test_a_module_that_does_not_compile_names_kernel_and_error(tmp_path: Path) -
     assert "6.1.0-56-amd64" in problem.observed
     assert "pci_resize_resource" in problem.observed
     assert compiler_errors("Consult /nowhere/make.log") == []
+
+
+# ---- the stream of a module --------------------------------------------------------------------
+
+
+class Streams:
+    """A dnf whose module nvidia-driver is in one stream; ``install`` fails where it is told to."""
+
+    def __init__(self, root: Path, stream: str, fails: bool) -> None:
+        self.file = root / "etc/dnf/modules.d/nvidia-driver.module"
+        self.file.parent.mkdir(parents=True)
+        self.fails = fails
+        self.asked: List[Sequence[str]] = []
+        self._set(stream)
+
+    def _set(self, stream: str) -> None:
+        state = "enabled" if stream else ""
+        self.file.write_text("[nvidia-driver]\nstream=%s\nstate=%s\n" % (stream, state))
+
+    def tell(self, text: str) -> None:
+        """Nobody waits here."""
+
+    def __call__(self, argv: Sequence[str]) -> Completed:
+        self.asked.append(argv)
+        if "module" in argv:
+            self._set(argv[-1].partition(":")[2] if "enable" in argv else "")
+        failed = self.fails and "install" in argv and "--assumeno" not in argv
+        return Completed(1, "Error: GPG check FAILED") if failed else Completed(0, "")
+
+    @property
+    def stream(self) -> str:
+        return dnf_text.enabled_stream(self.file.read_text())
+
+
+@pytest.mark.parametrize("before", ["570-open", ""])
+def test_after_a_failure_the_stream_is_what_it_was(tmp_path: Path, before: str) -> None:
+    dnf = Streams(tmp_path, before, fails=True)
+    manager = Dnf(dnf, str(tmp_path))  # type: ignore[arg-type]
+    with pytest.raises(PackageError):
+        manager.run(Request((("kmod-nvidia-open-dkms", "3:580.95.05-1.el9"),), stream="580-open"))
+    assert dnf.stream == "580-open"
+    manager.put_back()
+    assert dnf.stream == before
+
+
+def test_a_stream_that_is_enabled_already_is_not_touched(tmp_path: Path) -> None:
+    dnf = Streams(tmp_path, "580-open", fails=False)
+    manager = Dnf(dnf, str(tmp_path))  # type: ignore[arg-type]
+    manager.run(Request((("kmod-nvidia-open-dkms", ""),), stream="580-open"))
+    manager.put_back()
+    assert dnf.stream == "580-open"
+    assert not [argv for argv in dnf.asked if "module" in argv]
+    Dnf(dnf, str(tmp_path)).put_back()  # type: ignore[arg-type]
+    assert dnf.stream == "580-open"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from ..outcome import Outcome, Result
+from . import judge_counters, judge_kernel_log, judge_processes
+from .judging import STAGE
 from .records import Burn, DeviceRun
 from .telemetry import (
     DEFECT_REASONS,
+    HARDWARE_THERMAL,
+    POWER_BRAKE,
     SOFTWARE_THERMAL,
     UNITS,
     key_of,
@@ -14,7 +18,16 @@ from .telemetry import (
     samples_of,
 )
 
-STAGE = "burn_in"
+#: Time counters of what held the clocks down (nvml_counters.py), and the reason's bit.
+HELD = {
+    "held_software_thermal": SOFTWARE_THERMAL,
+    "held_hardware_thermal": HARDWARE_THERMAL,
+    "held_power_brake": POWER_BRAKE,
+}
+_COOLING = (
+    "Check fans, air flow or coolant and the heat sink's seat; for a power brake or hardware "
+    "slowdown also the power supplies and cables. Then burn in again."
+)
 
 
 def telemetry(burn: Burn, run: DeviceRun) -> Outcome:
@@ -38,72 +51,39 @@ def telemetry(burn: Burn, run: DeviceRun) -> Outcome:
     if not any("reasons" in sample for sample in samples):
         cause = "This device does not say why its clock is lowered, so there is nothing to judge."
         return Outcome(identity, STAGE, Result.SKIPPED, observed, expected, cause)
-    return _by_reasons(identity, expected, observed, masks(samples))
-
-
-def counters(burn: Burn, run: DeviceRun) -> Outcome:
-    """ECC errors and remapped rows, before against after."""
-    identity = "burn_in.error_counters." + run.name
-    expected = "no uncorrected error and no failed or pending row remap"
-    key = key_of(burn, run)
-    device = burn.telemetry.devices.get(key, {})
-    before = device.get("counters") or {}
-    if not before:
-        why = device.get("counters_absent") or burn.telemetry.failure or "not in the telemetry"
-        cause = "The counters cannot be read: %s." % why
-        return Outcome(identity, STAGE, Result.SKIPPED, "not measured", expected, cause)
-    after = (burn.telemetry.final or {}).get(key) or {}
-    gone = sorted(set(before) - set(after))
-    if gone:
-        return Outcome(
-            identity,
-            STAGE,
-            Result.INCOMPLETE,
-            observed="not readable after the burn-in: %s" % ", ".join(gone),
-            expected=expected,
-            cause="The counters answered before the burn-in and not after it (%s)."
-            % (burn.telemetry.failure or "no reason given"),
-            remedy="Run `nvidia-smi -q -d ECC,ROW_REMAPPER`; if it does not answer, reset the "
-            "device. Then burn in again.",
-        )
-    observed = ", ".join("%s %s -> %s" % (n, before[n], after[n]) for n in sorted(before))
-    if device.get("counters_absent"):
-        observed += "; not measured: %s" % device["counters_absent"]
-    return _by_counters(identity, expected, observed, before, after)
-
-
-def _by_counters(
-    identity: str, expected: str, observed: str, before: dict[str, int], after: dict[str, int]
-) -> Outcome:
-    rising = [n for n in ("ecc_uncorrected", "remapped_uncorrectable") if _rose(n, before, after)]
-    if rising or after.get("remap_failed"):
+    margins = [sample["margin"] for sample in samples if "margin" in sample]
+    if margins and min(margins) <= 0:
         return Outcome(
             identity,
             STAGE,
             Result.FAIL,
             observed=observed,
             expected=expected,
-            cause="The device's memory had uncorrectable errors during the burn-in."
-            if rising
-            else "The device has no spare rows left to replace a bad one.",
-            remedy="Take the node out of service and reset the device; have it replaced if a row "
-            "remap failed or the errors come back.",
+            cause="The device reached its temperature limit.",
+            remedy=_COOLING,
         )
-    if after.get("remap_pending") or after.get("ecc_uncorrected"):
-        return Outcome(
-            identity,
-            STAGE,
-            Result.WARN,
-            observed=observed,
-            expected=expected,
-            cause="The device had memory errors before this burn-in and waits for a reset.",
-            remedy="Reset the device (`nvidia-smi -r` with nothing running) or restart the node.",
-        )
-    return Outcome(identity, STAGE, Result.PASS, observed, expected)
+    return _by_reasons(identity, expected, observed, masks(samples) | _held(burn, run))
 
 
-def _rose(name: str, before: dict[str, int], after: dict[str, int]) -> bool:
-    return name in before and after[name] > before[name]
+def _held(burn: Burn, run: DeviceRun) -> int:
+    """The reasons whose time rose during the burn-in: a sample a second misses short ones."""
+    key = key_of(burn, run)
+    before = burn.telemetry.devices.get(key, {}).get("counters") or {}
+    after = (burn.telemetry.final or {}).get(key) or {}
+    rose = [bit for name, bit in HELD.items() if after.get(name, 0) > before.get(name, 0)]
+    return sum(rose)
+
+
+def outcomes(burn: Burn, run: DeviceRun) -> list[Outcome]:
+    """All outcomes about one device's health."""
+    return [
+        telemetry(burn, run),
+        judge_counters.errors(burn, run),
+        judge_counters.links(burn, run),
+        judge_counters.recovery(burn, run),
+        judge_processes.others(burn, run),
+        judge_kernel_log.of_device(burn, run),
+    ]
 
 
 def _without_samples(identity: str, expected: str, burn: Burn, run: DeviceRun) -> Outcome:
@@ -128,14 +108,15 @@ def _by_reasons(identity: str, expected: str, observed: str, mask: int) -> Outco
         observed=observed,
         expected=expected,
         cause="The device lowered its clock: %s." % reason_names(mask),
-        remedy="Check fans, air flow or coolant and the heat sink's seat; for a power brake or "
-        "hardware slowdown also the power supplies and cables. Then burn in again.",
+        remedy=_COOLING,
     )
 
 
 def _ranges(samples: list[dict[str, float]]) -> str:
     parts = []
-    for field in ("temperature", "power", "power_limit", "clock"):
+    for field in UNITS:
+        if field == "reasons":
+            continue
         values = [sample[field] for sample in samples if field in sample]
         if values:
             parts.append("%s %g to %g %s" % (field, min(values), max(values), UNITS[field]))

@@ -9,14 +9,24 @@ from __future__ import annotations
 from typing import Sequence
 
 from ..outcome import Outcome, Result, worst
-from . import health, judge_work, judge_worker, rates
+from . import (
+    agreement,
+    health,
+    judge_bandwidth,
+    judge_kernel_log,
+    judge_links,
+    judge_work,
+    judge_worker,
+    rates,
+)
 from .judging import STAGE
 from .records import Burn, DeviceRun
 
 
 def judge(burn: Burn) -> list[Outcome]:
     """All outcomes of one burn-in, the number of devices first."""
-    outcomes = [judge_worker.devices(burn)]
+    outcomes = [judge_worker.devices(burn), judge_kernel_log.of_node(burn)]
+    outcomes += judge_links.of_node(burn)
     for run in burn.devices:
         outcomes += of_device(burn, run)
     return outcomes
@@ -29,9 +39,11 @@ def of_device(burn: Burn, run: DeviceRun) -> list[Outcome]:
         judge_work.compute(run),
         judge_work.pulse(run),
         judge_work.memory(run),
+        judge_bandwidth.bandwidth(burn, run),
+        judge_bandwidth.host_link(burn, run),
+        agreement.agreement(burn, run),
         rates.throughput(burn, run),
-        health.telemetry(burn, run),
-        health.counters(burn, run),
+        *health.outcomes(burn, run),
     ]
 
 

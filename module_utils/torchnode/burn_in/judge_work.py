@@ -45,7 +45,14 @@ def compute(run: DeviceRun) -> Outcome:
             cause="The time was too short for a product of each kind.",
             remedy="Raise torchnode_burn_in_seconds and burn in again.",
         )
-    return Outcome(identity, STAGE, Result.PASS, observed + "; all bits checked", expected)
+    observed += "; all bits checked" + _left_out(run)
+    return Outcome(identity, STAGE, Result.PASS, observed, expected)
+
+
+def _left_out(run: DeviceRun) -> str:
+    """What the part has units for and this build of torch no product."""
+    reasons = {k: v for result in run.of("compute") for k, v in result.get("left_out", {}).items()}
+    return "".join("; not by this torch: %s (%s)" % item for item in sorted(reasons.items()))
 
 
 def pulse(run: DeviceRun) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..outcome import Outcome, Result
 from .judging import STAGE, ended
-from .records import Burn, DeviceRun
+from .records import Burn, ChildRun, DeviceRun
 
 #: How a worker's ending is judged. What the device or its software did is a failure; what leaves
 #: open whether the device is sound is incomplete.
@@ -115,7 +115,11 @@ def devices(burn: Burn) -> Outcome:
 
 def worker(run: DeviceRun) -> Outcome:
     """Whether the worker came to its end by itself."""
-    identity = "burn_in.worker." + run.name
+    return ending("burn_in.worker." + run.name, run)
+
+
+def ending(identity: str, run: ChildRun) -> Outcome:
+    """Whether a child process came to its end by itself."""
     kind = run.ending.kind if run.ending else "interrupted"
     expected = "the worker finishes by itself, exit status 0"
     if kind == "finished":

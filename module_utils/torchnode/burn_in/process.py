@@ -50,7 +50,7 @@ class Child:
         self.output_descriptor = self.process.stdout.fileno()
         for number in (self.results, self.output_descriptor, self._stdin):
             os.set_blocking(number, False)
-        self._partial = b""
+        self._partial = self._unsent = b""
         self._output = b""
         self.open = True
         _widen(self._stdin)
@@ -64,6 +64,7 @@ class Child:
 
     def events(self) -> list[dict[str, Any]]:
         """The events that have arrived. Raises ValueError for anything that is not one."""
+        self._flush()
         data = _drain(self.results)
         self._keep_output(_drain(self.output_descriptor))
         lines = (self._partial + data).split(b"\n")
@@ -103,10 +104,18 @@ class Child:
                     stream.close()
 
     def _write(self, data: bytes) -> None:
-        # The pipe is wide enough for all that is ever written, so a child that does not read
-        # cannot block us; it misses its deadline instead.
-        with contextlib.suppress(BrokenPipeError, BlockingIOError):
-            os.write(self._stdin, data)
+        self._unsent += data
+        self._flush()
+
+    def _flush(self) -> None:
+        """As much as the pipe takes: a child that does not read must not block us."""
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[os.write(self._stdin, self._unsent) :]
+        except BlockingIOError:
+            pass  # the rest goes with the next look; who never reads misses its deadline
+        except (BrokenPipeError, OSError):
+            self._unsent = b""  # it is gone, which its exit shows
 
     def _keep_output(self, data: bytes) -> None:
         self._output = (self._output + data)[-MAX_OUTPUT:]

@@ -34,7 +34,13 @@ class Limits:
 
 
 #: A CPU is shared with its operating system, so only a collapse of its rate means something.
-LIMITS = {"cpu": Limits(1.0, 9, 0.5, 0.5), "cuda": Limits(2.0, 6, 0.15, 0.30)}
+LIMITS = {"cpu": Limits(1.0, 9, 0.5, 0.5)}
+ACCELERATOR = Limits(2.0, 6, 0.15, 0.30)
+
+
+def limits_of(backend: str) -> Limits:
+    """The limits for a backend's devices."""
+    return LIMITS.get(backend, ACCELERATOR)
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,8 @@ class _Remark:
 def throughput(burn: Burn, run: DeviceRun) -> Outcome:
     """One device's rate. No samples is incomplete; nothing to compare with is said."""
     identity = "burn_in.throughput." + run.name
-    limits = LIMITS[burn.backend]
-    rate = sustained(run, limits)
+    limits = limits_of(burn.backend)
+    rate = sustained_rate(run.samples, limits)
     if "compute" not in run.chosen:
         return not_chosen("throughput", run)
     if rate is None or not run.heat():
@@ -87,15 +93,15 @@ def throughput(burn: Burn, run: DeviceRun) -> Outcome:
     )
 
 
-def sustained(run: DeviceRun, limits: Limits) -> float | None:
+def sustained_rate(samples: Sequence[dict[str, float]], limits: Limits) -> float | None:
     """Median TFLOP/s after the warm-up (of all samples in a run that is too short for one)."""
-    rates = _finite(_settled(run, limits)) or _finite(run.samples)
+    rates = _finite(_settled(samples, limits)) or _finite(samples)
     return statistics.median(rates) if rates else None
 
 
-def _settled(run: DeviceRun, limits: Limits) -> list[dict[str, float]]:
+def _settled(samples: Sequence[dict[str, float]], limits: Limits) -> list[dict[str, float]]:
     # A sample's t is its end: one that began before the warm-up was over is not settled.
-    return [sample for sample in run.samples if sample["t"] > limits.warm_up + 1.0]
+    return [sample for sample in samples if sample["t"] > limits.warm_up + 1.0]
 
 
 def _finite(samples: Sequence[dict[str, float]]) -> list[float]:
@@ -104,7 +110,7 @@ def _finite(samples: Sequence[dict[str, float]]) -> list[float]:
 
 
 def _drop(run: DeviceRun, limits: Limits, capped: bool) -> _Remark:
-    rates = _finite(_settled(run, limits))
+    rates = _finite(_settled(run.samples, limits))
     if len(rates) < limits.samples:
         words = "drop not judged (%d samples after warm-up, %d needed)"
         return _Remark(Result.SKIPPED, words % (len(rates), limits.samples))
@@ -122,7 +128,7 @@ def _neighbours(burn: Burn, run: DeviceRun, rate: float, limits: Limits) -> _Rem
         other_rate
         for other in burn.devices
         if other is not run and other.model == run.model and other.heat()
-        for other_rate in [sustained(other, limits)]
+        for other_rate in [sustained_rate(other.samples, limits)]
         if other_rate is not None
     ]
     median = statistics.median(others) if others else 0.0

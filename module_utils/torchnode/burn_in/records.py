@@ -88,6 +88,9 @@ class Telemetry:
     samples: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     final: dict[str, dict[str, int]] | None = None
     failure: str = ""  # why there is none, or why it stopped
+    processes: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)  # key -> pid
+    kernel_log: list[str] = field(default_factory=list)  # its telling lines, in their order
+    kernel_log_absent: str = ""  # why it could not be read
 
 
 @dataclass

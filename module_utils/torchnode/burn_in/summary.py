@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from datetime import datetime, timezone
 from typing import Any, Sequence
@@ -46,13 +47,12 @@ def thin(rows: Sequence[Any], most: int) -> list[Any]:
 
 def _device(burn: Burn, run: DeviceRun, most: int) -> dict[str, Any]:
     telemetry = samples_of(burn, run)
-    rows = [_row(sample, telemetry) for sample in thin(run.samples, most)]
     return {
         "name": run.name,
         "model": run.model,
         "uuid": run.uuid,
         "ending": run.ending.kind if run.ending else None,
-        "samples": rows,
+        "samples": _rows(run.samples, telemetry, most),
         "spans": run.spans,
         "totals": _totals(run),
         "units": run.ready.get("units"),
@@ -70,8 +70,9 @@ def _last(run: DeviceRun, stage: str) -> dict[str, Any]:
 
 
 def _links(burn: Burn) -> dict[str, Any] | None:
-    result = burn.links.of("links")[-1:]
-    return {k: v for k, v in result[0].items() if k not in ("name", "errors")} if result else None
+    """What the devices did together, by check; None where nothing was."""
+    kept = [{k: v for k, v in result.items() if k != "errors"} for result in burn.links.results]
+    return {result.pop("name"): result for result in kept} or None
 
 
 def _totals(run: DeviceRun) -> dict[str, Any]:
@@ -84,11 +85,26 @@ def _totals(run: DeviceRun) -> dict[str, Any]:
     }
 
 
-def _row(sample: dict[str, float], telemetry: list[dict[str, float]]) -> list[float | None]:
-    nearest = min(telemetry, key=lambda other: abs(other["t"] - sample["t"]), default={})
+def _rows(
+    rates: list[dict[str, float]], telemetry: list[dict[str, float]], most: int
+) -> list[list[float | None]]:
+    """Rates, and telemetry beside them and between: other stages than the heat have no rate."""
+    taken = {int(sample["t"]) for sample in rates}
+    between = [{"t": seen["t"]} for seen in telemetry if int(seen["t"]) not in taken]
+    rows = sorted([*rates, *between], key=lambda sample: sample["t"])
+    times = [seen["t"] for seen in telemetry]
+    return [_row(sample, telemetry, times) for sample in thin(rows, most)]
+
+
+def _row(
+    sample: dict[str, float], telemetry: list[dict[str, float]], times: list[float]
+) -> list[float | None]:
+    after = bisect.bisect(times, sample["t"])
+    around = telemetry[max(0, after - 1) : after + 1]
+    nearest = min(around, key=lambda other: abs(other["t"] - sample["t"]), default={})
     if not nearest or abs(nearest["t"] - sample["t"]) > NEAR:
         nearest = {}
-    rate = sample["tflops"]
+    rate = sample.get("tflops", math.nan)
     values = [sample["t"], round(rate, 4) if math.isfinite(rate) else None]
     return values + [_rounded(nearest.get(name)) for name in COLUMNS[2:]]
 

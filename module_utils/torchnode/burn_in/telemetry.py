@@ -29,9 +29,14 @@ REASONS = {
 #: Fields of a sample and their units.
 UNITS = {
     "temperature": "C",
+    "margin": "C to the limit",
+    "memory_temperature": "C",
     "power": "W",
     "power_limit": "W",
     "clock": "MHz",
+    "memory_clock": "MHz",
+    "pcie_gen": "",
+    "pcie_width": "lanes",
     "reasons": "bit mask",
 }
 
@@ -48,6 +53,11 @@ def take(telemetry: Telemetry, event: dict[str, Any], t: float) -> None:
         elif kind == "telemetry" and t >= 0:
             for key, values in event["devices"].items():
                 telemetry.samples.setdefault(key, []).append({"t": round(t, 2), **values})
+        elif kind == "processes":
+            _take_processes(telemetry, event["devices"], t)
+        elif kind == "kernel_log":
+            telemetry.kernel_log += [str(line) for line in event["lines"]]
+            telemetry.kernel_log_absent = telemetry.kernel_log_absent or str(event["absent"])
         elif kind == "final":
             telemetry.final = dict(event["counters"])
         elif kind == "fatal":
@@ -56,6 +66,16 @@ def take(telemetry: Telemetry, event: dict[str, Any], t: float) -> None:
             raise ValueError("the event %r instead of a sample" % kind)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("a %s event without %s" % (kind, error)) from None
+
+
+def _take_processes(telemetry: Telemetry, devices: dict[str, Any], t: float) -> None:
+    """Each process once, with the most memory it was seen to hold and when it came."""
+    for key, listed in devices.items():
+        known = telemetry.processes.setdefault(key, {})
+        for pid, name, used in listed:
+            first = known.setdefault(int(pid), {"name": name, "bytes": 0, "since": round(t, 2)})
+            first["bytes"] = max(first["bytes"], used or 0)
+            first["name"] = first["name"] or name
 
 
 def key_of(burn: Burn, run: DeviceRun) -> str:

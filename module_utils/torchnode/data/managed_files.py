@@ -35,10 +35,12 @@ _DRACUT_TEXT = '# Written by torchnode: see %s.\nomit_drivers+=" %s "\n' % (
 )
 
 #: The daemon fails where it starts before the module: so it loads the module itself, and on a
-#: machine without a GPU of NVIDIA's it is skipped instead of failed.
+#: machine without a GPU of NVIDIA's it is skipped instead of failed; in a container too, which sees
+#: its host's GPUs and can load nothing.
 _PERSISTENCED_TEXT = """\
-# Written by torchnode: wait for the module; without a GPU be skipped, not failed.
+# Written by torchnode: wait for the module; without a GPU or a kernel of its own be skipped.
 [Service]
+ExecCondition=/bin/sh -c '! systemd-detect-virt --quiet --container'
 ExecCondition=/bin/sh -c 'grep -qsx 0x10de /sys/bus/pci/devices/*/vendor'
 ExecStartPre=/sbin/modprobe nvidia
 """

@@ -67,11 +67,15 @@ class PackageSystem:
     'stream' (dnf module stream, then versionlock) or 'versionlock'. ``initramfs`` is the tool.
 
     The distribution's own driver: ``components`` widen the system's sources for it, ``branches``
-    are those it has, ``toolkit`` its CUDA ('' for none). ``contrib`` are components that NVIDIA's
-    own packages need. ``headers`` are (prefix of the kernel's release, package) with the longest
-    prefix first; ``flavours`` are the kernel flavours with a package of all later headers.
+    are those it has, ``toolkit`` its CUDA ('' for none). ``first_branch`` is the oldest one that
+    NVIDIA's repository has, '' where it goes back to all that this project knows. ``contrib`` are
+    components that NVIDIA's own packages need. ``headers`` are (prefix of the kernel's release,
+    package) with the longest prefix first; ``flavours`` are the kernel flavours with a package of
+    all later headers.
     ``hwe`` is (the kernel that the release came with, what is added to the name of that package
     for a later one). ``release`` says in apt's words what the system's own archive is.
+    ``dkms_minimum`` is what NVIDIA's packages demand of dkms, where the system itself has none, and
+    ``dkms_from`` says how to get it.
     """
 
     os_ids: Tuple[str, ...]
@@ -94,8 +98,9 @@ class PackageSystem:
     branches: Tuple[str, ...] = ()
     toolkit: str = ""
     release: str = ""
+    first_branch: str = ""
     dkms_minimum: str = ""
-    epoch: str = ""
+    dkms_from: str = ""
     arches: Tuple[str, ...] = ("x86_64", "aarch64")
 
 
@@ -234,6 +239,10 @@ _EL = DriverNames(
     cited=(sources.DRIVER_GUIDE_EL, sources.DRIVER_VERSION_LOCKING, sources.AMAZON_NOTES),
 )  # fmt: skip
 
+#: The driver's libraries, whoever packaged them. Toolkits of the distributions bring them alone:
+#: Debian's and Ubuntu's nvidia-cuda-toolkit depend on libcuda1.
+DRIVER_LIBRARIES = ("libcuda1", "libnvidia-compute*", "libnvidia-ml", "libnvidia-ml1")
+
 # ---- what NVSwitches need -----------------------------------------------------------------------
 
 _FABRIC_DEB = (
@@ -245,6 +254,13 @@ _FABRIC_DEB = (
         ("nvidia-fabricmanager-{branch}", "libnvidia-nscq-{branch}"),
         ("nvlsm", "libnvsdm-{branch}"), ("nvidia-imex-{branch}",),
         (sources.FABRIC_PACKAGES, sources.AMAZON_NOTES),
+    ),
+)  # fmt: skip
+#: Ubuntu's own has no subnet manager.
+_FABRIC_UBUNTU = (
+    FabricNames(
+        ("nvidia-fabricmanager-{branch}", "libnvidia-nscq-{branch}"), (),
+        ("nvidia-imex-{branch}",), (sources.UBUNTU_PACKAGES,),
     ),
 )  # fmt: skip
 _FABRIC_RPM = (
@@ -259,6 +275,7 @@ _FABRIC_RPM = (
 
 _DEBIAN_FLAVOURS = ("amd64", "cloud-amd64", "rt-amd64", "arm64", "cloud-arm64", "rt-arm64")
 _UBUNTU_FLAVOURS = ("generic", "lowlatency", "aws", "azure", "gcp", "oracle", "nvidia")
+_SERVER_BRANCHES = ("535", "550", "570", "580", "590", "595")
 _DEB_HEADERS = (("", "linux-headers-{release}"),)
 _EL_HEADERS = (("", "kernel-devel-{release}"),)
 _AMAZON_HEADERS = (
@@ -267,18 +284,23 @@ _AMAZON_HEADERS = (
     ("", "kernel-devel-{release}"),
 )
 _EL_IDS = ("rhel", "rocky", "almalinux", "centos", "ol")
+_EPEL = (
+    "Enable EPEL, and CRB which it builds on: `dnf install epel-release` and `crb enable`. On RHEL "
+    "itself `subscription-manager repos --enable "
+    "codeready-builder-for-rhel-{version}-$(arch)-rpms` and `dnf install "
+    "https://dl.fedoraproject.org/pub/epel/epel-release-latest-{version}.noarch.rpm`. Or install "
+    "dkms from a source of yours."
+)
 
 
-def _debian(
-    version: str, key: str, branch: str, toolkit: str, dkms: str
-) -> PackageSystem:  # fmt: skip
+def _debian(version: str, key: str, branch: str, toolkit: str) -> PackageSystem:
     return PackageSystem(
         ("debian",), version, "debian" + version, "deb", key, "preferences", "initramfs-tools",
         (_NVIDIA_DEBIAN,), _FABRIC_DEB, _DEB_HEADERS,
         (sources.CUDA_REPOSITORY_KEYS, sources.DEBIAN_PACKAGES),
         flavours=_DEBIAN_FLAVOURS, distribution=(_DEBIAN,),
         components=("contrib", "non-free", "non-free-firmware"), contrib=("contrib",),
-        branches=(branch,), toolkit=toolkit, release="o=Debian", dkms_minimum=dkms,
+        branches=(branch,), toolkit=toolkit, release="o=Debian",
     )  # fmt: skip
 
 
@@ -289,37 +311,44 @@ def _ubuntu(
     initramfs: str,
     kernel: str,
     toolkit: str,
+    branches: Tuple[str, ...],
+    first_branch: str = "",
 ) -> PackageSystem:
     return PackageSystem(
         ("ubuntu",), version, "ubuntu" + version.replace(".", ""), "deb", key,
         "preferences", initramfs, (_NVIDIA_UBUNTU, *nvidia), _FABRIC_DEB, _DEB_HEADERS,
-        (sources.CUDA_REPOSITORY_KEYS, sources.UBUNTU_PACKAGES, sources.UBUNTU_DRACUT),
+        (sources.CUDA_REPOSITORY_KEYS, sources.UBUNTU_PACKAGES, sources.UBUNTU_DRACUT,
+         sources.RESOLUTE_LIST),
         flavours=_UBUNTU_FLAVOURS, hwe=(kernel, "-hwe-" + version), distribution=(_UBUNTU,),
-        distribution_fabric=(_FABRIC_DEB[1],), components=("restricted", "multiverse"),
-        branches=("580", "595"), toolkit=toolkit, release="o=Ubuntu",
+        distribution_fabric=_FABRIC_UBUNTU, components=("restricted", "multiverse"),
+        branches=branches, toolkit=toolkit, release="o=Ubuntu", first_branch=first_branch,
     )  # fmt: skip
 
 
 def _el(version: str, key: str, pinning: str) -> PackageSystem:
     return PackageSystem(
         _EL_IDS, version, "rhel" + version, "rpm", key, pinning, "dracut", (_EL,), _FABRIC_RPM,
-        _EL_HEADERS, (sources.CUDA_REPOSITORY_KEYS, sources.DRIVER_GUIDE_EL),
-        dkms_minimum="3.1.8", epoch="3",
+        _EL_HEADERS,
+        (sources.CUDA_REPOSITORY_KEYS, sources.DRIVER_GUIDE_EL, sources.EL_DKMS, sources.EPEL),
+        dkms_minimum="3.1.8", dkms_from=_EPEL.replace("{version}", version),
     )  # fmt: skip
 
 
 SYSTEMS: Tuple[PackageSystem, ...] = (
-    _debian("12", "3bf863cc", "535", "11.8", "3.0.3"),
-    _debian("13", "8793F200", "550", "12.4", "3.0.11"),
-    _ubuntu("22.04", "3bf863cc", (_NVIDIA_JAMMY,), "initramfs-tools", "5.15", "11.5"),
-    _ubuntu("24.04", "3bf863cc", (_NVIDIA_NOBLE,), "initramfs-tools", "6.8", "12.0"),
-    _ubuntu("26.04", "60DF8A40", (), "dracut", "7.0", "12.4"),
+    _debian("12", "3bf863cc", "535", "11.8"),
+    _debian("13", "8793F200", "550", "12.4"),
+    _ubuntu(
+        "22.04", "3bf863cc", (_NVIDIA_JAMMY,), "initramfs-tools", "5.15", "11.5", _SERVER_BRANCHES,
+    ),
+    _ubuntu(
+        "24.04", "3bf863cc", (_NVIDIA_NOBLE,), "initramfs-tools", "6.8", "12.0", _SERVER_BRANCHES,
+    ),
+    _ubuntu("26.04", "60DF8A40", (), "dracut", "7.0", "12.4", ("580", "595"), "595"),
     _el("9", "D42D0685", "stream"),
     _el("10", "CDF6BA43", "versionlock"),
     PackageSystem(
         ("amzn",), "2023", "amzn2023", "rpm", "D42D0685", "stream", "dracut", (_EL,), _FABRIC_RPM,
         _AMAZON_HEADERS, (sources.CUDA_REPOSITORY_KEYS, sources.AMAZON_NOTES),
-        epoch="3",
     ),
 )  # fmt: skip
 
@@ -334,6 +363,13 @@ CONTAINER_PACKAGES = (
 DCGM_CITED = (sources.DCGM_PACKAGES, sources.AMAZON_NOTES)
 DCGM_PACKAGE = "datacenter-gpu-manager-4-cuda%d"
 DCGM_FAMILY = ("datacenter-gpu-manager-4-*",)
-CUDNN_CITED = (sources.CUDNN_PACKAGES, sources.AMAZON_NOTES)
+CUDNN_CITED = (
+    sources.CUDNN_PACKAGES, sources.AMAZON_NOTES, sources.CUDNN_PATHS, sources.PYPI_CUDNN,
+)  # fmt: skip
+#: The CUDA majors that packages are named for, each with its first and last minor release of cuDNN
+#: 9, '' for none that is known: of CUDA 11 there is none after 9.10, of CUDA 13 none before 9.12.
+CUDNN_OF_CUDA = {11: ("", "9.10"), 12: ("", ""), 13: ("9.12", "")}
+#: All of one file list, whatever the CUDA major, and what only installs them.
+CUDNN_META = ("cudnn9-cuda-%d",)
 CUDNN_DEB = ("libcudnn9-cuda-%d", "libcudnn9-dev-cuda-%d", "libcudnn9-headers-cuda-%d")
 CUDNN_RPM = ("libcudnn9-cuda-%d", "libcudnn9-devel-cuda-%d", "libcudnn9-headers-cuda-%d")

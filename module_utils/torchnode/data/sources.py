@@ -323,6 +323,18 @@ DRIVER_GUIDE_EL = Source(
     "Compute-only packages, streams on 9 and none on 10, read in public scripts that follow the "
     "page; epoch 3 stands in NVIDIA's own spec file and on the page about version locking.",
 )
+EL_DKMS = Source(
+    "https://github.com/stackhpc/ansible-slurm-appliance/pull/703",
+    "2026-11-23",
+    "kmod-nvidia-open-dkms of NVIDIA's rhel9 repository needs dkms >= 3.1.8, which that repository "
+    "does not have and EPEL does.",
+)
+EPEL = Source(
+    "https://docs.fedoraproject.org/en-US/epel/getting-started/",
+    "2026-11-23",
+    "EPEL is enabled together with CRB (on RHEL: codeready-builder, by subscription-manager); the "
+    "commands were read in public guides that follow the page.",
+)
 AMAZON_NOTES = Source(
     "https://docs.aws.amazon.com/linux/al2023/release-notes/relnotes-2023.9.20251014.html",
     "2026-11-23",
@@ -346,12 +358,18 @@ DEBIAN_PACKAGES = Source(
     "source package each comes from, and what it depends on.",
 )
 UBUNTU_PACKAGES = Source(
-    "https://packages.ubuntu.com/noble/all/nvidia-dkms-kernel",
+    "http://archive.ubuntu.com/ubuntu/dists/",
     "2026-11-23",
-    "The packages that provide nvidia-dkms-kernel, for jammy, noble and resolute: -server branches "
-    "580 and 595 are kept, 535 and 570 are transitional packages for them, 550 and older are left "
-    "from a release's first day. Fabric Manager and the toolkits on the same site: "
-    "nvidia-cuda-toolkit 11.5.1 (jammy), 12.0.1 (noble), 12.4.1 (resolute).",
+    "Packages files of jammy, noble and resolute with -security and -updates, amd64: -server "
+    "packages of branches 535 to 595, of which resolute's 535, 570 and 590 only lead on to others; "
+    "Fabric Manager, NSCQ and IMEX by branch, and neither nvlsm nor libnvsdm; nvidia-cuda-toolkit "
+    "11.5.1 (jammy), 12.0.1 (noble), 12.4.1 (resolute).",
+)
+RESOLUTE_LIST = Source(
+    "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2604/x86_64/",
+    "2026-11-23",
+    "What apt finds of nvidia-driver-pinning-* there, in a public note: 595.58.03, 595.71.05, 610. "
+    "That release is younger than branch 590.",
 )
 UBUNTU_DRACUT = Source(
     "https://linuxiac.com/ubuntu-25-10-switches-to-dracut-as-default-initramfs-tool",
@@ -404,6 +422,12 @@ CUDNN_PACKAGES = Source(
     "2026-11-23",
     "Library, headers and linking files are three packages of exactly one version; names for deb "
     "read in public scripts (9.10.2.21-1).",
+)
+CUDNN_PATHS = Source(
+    "https://github.com/NVIDIA/JAX-Toolbox/pull/1411",
+    "2026-11-23",
+    "What dpkg lists of libcudnn9-cuda-12 and its headers: /usr/include/<triplet>/cudnn_v9.h and "
+    "/usr/lib/<triplet>/libcudnn.so.9, without the CUDA major.",
 )
 PYPI_CUDNN = Source(
     "https://pypi.org/project/nvidia-cudnn-cu12/#files",
@@ -468,4 +492,24 @@ UBUNTU_LEVEL_ZERO = Source(
     "https://packages.ubuntu.com/noble/libze-intel-gpu1",
     "2026-11-23",
     "Intel's Level Zero driver as Ubuntu and Debian package it.",
+)
+ACCELERATOR_TABLE = Source(
+    "https://github.com/stas00/ml-engineering/blob/007447327a0cb851796ebf896f975566f8d97f38/"
+    "compute/accelerator/README.md",
+    "2026-11-22",
+    "'Accelerator memory size and speed': peak bandwidth of the device's own memory.",
+)
+AZURE_HEALTH_CHECKS = Source(
+    "https://github.com/Azure/azurehpc-health-checks/tree/"
+    "0e0a1ac26a64b32ac4dd7632a529638505d3314a/conf",
+    "2026-11-23",
+    "What takes a node out of Azure's service: check_gpu_bw (nvbandwidth, one GPU at a time: host "
+    "link, then pairs) and check_nccl_allreduce (bus bandwidth of all GPUs, 8 or 16 GiB) in "
+    "nd96isr_h100_v5, nd96isr_h200_v5, nd96amsr_a100_v4, nd96asr_v4 and nd96isr_mi300x_v5.",
+)
+NCCL_RING_RATE = Source(
+    "https://github.com/NVIDIA/nccl-tests/issues/212",
+    "2026-11-23",
+    "A maintainer: bus bandwidth of about 370 GB/s over NVLink 4 in a ring, 480 with NVLink SHARP "
+    "on 8 GPUs.",
 )

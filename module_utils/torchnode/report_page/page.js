@@ -249,35 +249,87 @@
     if (!record) return null;
     const told = [["began", record.at.replace("T", " ").replace("Z", " UTC") + ", " + duration(record.seconds)],
       ["interrupted", record.interrupted], ["injected fault", record.injected]];
-    const at = record.columns.indexOf("t");
+    const time = timeline(record);
     const plots = Object.keys(PLOTS).filter((name) => record.columns.includes(name))
-      .map((name) => plot(name, record, at)).filter(Boolean);
-    return section("Burn-in", facts(told), key(record.devices), el("div", { class: "plots" }, plots), totals(record));
+      .map((name) => plot(name, record, time)).filter(Boolean);
+    const drawn = el("div", { class: "plots" }, plots);
+    return section("Burn-in", facts(told), key(record.devices, drawn), drawn, totals(record));
+  }
+
+  /** What all plots of a burn-in share: the column of time, its begin and end, and the stages as bands. */
+  function timeline(record) {
+    const at = record.columns.indexOf("t");
+    const times = record.devices.flatMap((device) => device.samples.map((row) => row[at]));
+    const begin = Math.min(0, ...times), last = Math.max(0, ...times);
+    const bands = stages(record.devices, last);
+    const after = bands.length ? bands[bands.length - 1].end : last;
+    // The links between devices are burned when each device has done its own stages.
+    if (bands.length && last - after > 1 && (record.stages || []).includes("links")) {
+      bands.push({ name: "links", begin: after, end: last });
+    }
+    return { at, begin, end: Math.max(last, after), bands };
+  }
+
+  /** The devices go through the stages together: a band is from the first that begins to the last that ends. */
+  function stages(devices, last) {
+    const all = devices.map((device) => device.spans || []);
+    const most = all.reduce((a, b) => (b.length > a.length ? b : a), []);
+    return most.map(([name], i) => {
+      const same = all.map((spans) => spans[i]).filter((span) => span && span[0] === name);
+      const ends = same.map(([, , end]) => end ?? last);
+      return { name, begin: Math.min(...same.map((span) => span[1])), end: Math.max(...ends) };
+    });
   }
 
   function mark(number) {
     return { class: "series s" + number % 8, "stroke-dasharray": DASHES[Math.floor(number / 8) % DASHES.length] };
   }
 
-  function key(devices) {
-    return el("ul", { class: "key" }, devices.map((device, number) => el("li", {},
+  /** The devices' names: pointing at one, or choosing it, dims the lines of the others in ``plots``. */
+  function key(devices, plots) {
+    let chosen = null;
+    const dim = (number) => plots.querySelectorAll(".series").forEach((line) =>
+      line.classList.toggle("dim", number !== null && line.dataset.device !== String(number)));
+    const buttons = devices.map((device, number) => el("button", { type: "button", "aria-pressed": "false" },
       svg("svg", { viewBox: "0 0 32 8", "aria-hidden": "true" }, svg("path", { ...mark(number), d: "M0 4H32" })),
-      device.name + (device.ending && device.ending !== "finished" ? " (" + device.ending + ")" : ""))));
+      device.name + (device.ending && device.ending !== "finished" ? " (" + device.ending + ")" : "")));
+    buttons.forEach((button, number) => {
+      button.addEventListener("pointerenter", () => dim(number));
+      button.addEventListener("pointerleave", () => dim(chosen));
+      button.addEventListener("click", () => {
+        chosen = chosen === number ? null : number;
+        buttons.forEach((other, i) => other.setAttribute("aria-pressed", String(i === chosen)));
+        dim(chosen);
+      });
+    });
+    return el("ul", { class: "key" }, buttons.map((button) => el("li", {}, button)));
   }
 
   /** A line for each device over time; a gap where nothing was measured. Null without any value. */
-  function plot(name, record, at) {
+  function plot(name, record, time) {
+    const at = time.at;
     const column = record.columns.indexOf(name), [title, unit] = PLOTS[name];
     const lines = record.devices.map((device) => device.samples.map((row) => [row[at], row[column]]));
     const measured = lines.flat().filter(([, y]) => y !== null);
     if (!measured.length) return null;
-    const xs = measured.map(([x]) => x), ys = measured.map(([, y]) => y);
-    const frame = scales(Math.min(...xs), Math.max(...xs), ticks(Math.min(...ys), Math.max(...ys)));
+    const ys = measured.map(([, y]) => y);
+    const frame = scales(time.begin, time.end, ticks(Math.min(...ys), Math.max(...ys)));
     const label = title + " in " + unit + " of " + plural(record.devices.length, "device");
-    const drawn = lines.map((points, number) => svg("path", { ...mark(number), d: path(points, frame) },
+    const drawn = lines.map((points, number) => svg("path", { ...mark(number), "data-device": number, d: path(points, frame) },
       svg("title", {}, record.devices[number].name)));
     return el("figure", {}, el("figcaption", {}, title + ", " + unit),
-      svg("svg", { class: "plot", viewBox: "0 0 560 190", role: "img", "aria-label": label }, axes(frame), drawn));
+      svg("svg", { class: "plot", viewBox: "0 0 560 206", role: "img", "aria-label": label },
+        bands(time.bands, frame), axes(frame), drawn));
+  }
+
+  /** The stages behind the lines, each second one shaded; its name where there is room for it. */
+  function bands(all, { x }) {
+    return all.map(({ name, begin, end }, i) => {
+      const left = x(begin), width = Math.max(0, x(end) - left);
+      return svg("g", {}, svg("title", {}, name + ", " + duration(begin) + " to " + duration(end)),
+        svg("rect", { class: "band b" + i % 2, x: left, y: 0, width, height: 176 }),
+        width > 6.2 * name.length ? svg("text", { x: left + width / 2, y: 12, "text-anchor": "middle" }, name) : null);
+    });
   }
 
   /** Round values that span from below ``low`` to above ``high``; never closer than 2 % of them. */
@@ -293,14 +345,14 @@
 
   function scales(begin, end, marks) {
     const low = marks[0], high = marks[marks.length - 1], width = Math.max(end - begin, 1e-6);
-    return { begin, end, marks, x: (t) => 52 + 500 * (t - begin) / width, y: (v) => 160 - 150 * (v - low) / (high - low) };
+    return { begin, end, marks, x: (t) => 52 + 500 * (t - begin) / width, y: (v) => 176 - 154 * (v - low) / (high - low) };
   }
 
   function axes({ begin, end, marks, x, y }) {
     const lines = marks.flatMap((v) => [svg("line", { class: "grid", x1: 52, x2: 552, y1: y(v), y2: y(v) }),
       svg("text", { x: 46, y: y(v) + 4, "text-anchor": "end" }, number(v))]);
     const times = [0, 0.5, 1].map((share) => begin + share * (end - begin)).map((t, i) =>
-      svg("text", { x: x(t), y: 180, "text-anchor": ["start", "middle", "end"][i] }, duration(t)));
+      svg("text", { x: x(t), y: 196, "text-anchor": ["start", "middle", "end"][i] }, duration(t)));
     return [...lines, ...times];
   }
 

@@ -152,12 +152,14 @@ def _loaded(facts: Facts, version: str, rebooted: bool) -> Outcome:
     if driver and driver.nvml:  # read through the stack's Python, where there is one already
         seen["NVML"] = driver.nvml
     words = ", ".join("%s %s" % (name, value or "none") for name, value in seen.items())
+    # What is not loaded at all was tried to be: another boot would meet the same.
+    silent = rebooted or not seen["loaded"]
     return _judged(
         "loaded", set(seen.values()) == {version} and bool(version), words, expected,
-        "The module did not come up with the boot." if rebooted
+        "The module did not come up%s." % (" with the boot" if rebooted else "") if silent
         else "What runs is not what is installed: programs meet a driver/library mismatch.",
         "Run `modprobe nvidia` and read `dmesg | grep -i nvidia`: 'No such device' means that no "
-        "GPU answers, another message what the module lacks." if rebooted
+        "GPU answers, another message what the module lacks." if silent
         else "Reboot the node (or let the run do it with torchnode_reboot: when_needed).",
     )  # fmt: skip
 
@@ -192,16 +194,22 @@ def _device_nodes(facts: Facts) -> Outcome:
 
 
 def _fabric(plan: HostPlan, host: HostSoftware, version: str) -> List[Outcome]:
-    """Fabric Manager must be of the driver's version, and only where NVSwitches are."""
+    """What NVSwitches need must be of the driver's version, Fabric Manager only where they are."""
     wished = [wish for wish in plan.wishes if wish.component == "nvidia_fabric"]
-    found = [p for p in host.packages if _is_fabric_manager(p)]
+    found = [
+        p for p in host.packages
+        if _is_fabric_manager(p) or any(of_family(p.name, wish) for wish in wished)
+    ]  # fmt: skip
     if not wished and not found:
         return []
+    needed = {name for wish in wished for name in wish.packages if of_family(name, wish)}
     expected = (
-        "Fabric Manager %s" % version if wished else "no Fabric Manager: there is no NVSwitch"
-    )
+        "%s, each %s as the driver" % (", ".join(sorted(needed)), version or "of one version")
+        if wished else "no Fabric Manager: there is no NVSwitch"
+    )  # fmt: skip
     words = ", ".join("%s %s" % (p.name, upstream(p.version)) for p in found) or "none"
-    good = bool(found) and all(upstream(p.version) == version for p in found) if wished else False
+    same = bool(version) and all(upstream(p.version) == version for p in found)
+    good = bool(needed) and needed <= {p.name for p in found} and same
     return [_judged(
         "fabric", good, words, expected,
         "Fabric Manager of another version refuses to run, and CUDA then fails with error 802."

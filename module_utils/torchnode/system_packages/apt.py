@@ -91,8 +91,12 @@ class Apt:
         ]  # fmt: skip
 
     def unneeded(self) -> List[str]:
-        """What ``apt-get autoremove`` would take out."""
-        done = self._run([*_APT, "--simulate", "autoremove"])
+        """What ``apt-get autoremove`` would take out, also where some package only suggests it.
+
+        Suggestions alone would keep a whole compiler, which dkms brought.
+        """
+        no_suggestions = ["-o", "APT::AutoRemove::SuggestsImportant=false"]
+        done = self._run([*_APT, *no_suggestions, "--simulate", "autoremove"])
         return [change.name for change in apt_text.simulated(done.out) if not change.after]
 
     # ---- doing ----------------------------------------------------------------------------------
@@ -120,6 +124,9 @@ class Apt:
         with self._pinned(request) as pins:
             argv = [*_APT, *pins, *self._lock(), *_allowed(), "install", *_arguments(request)]
             self._must(argv)
+
+    def put_back(self) -> None:
+        """apt has no streams."""
 
     def hold(self, packages: Sequence[Package]) -> None:
         """``apt-mark hold``, which unattended-upgrades and ``apt upgrade`` respect."""
@@ -182,7 +189,8 @@ def _allowed() -> List[str]:
 def _arguments(request: Request) -> List[str]:
     """'name=version' for what comes, 'name-' for what goes."""
     comes = [name + ("=" + version if version else "") for name, version in request.install]
-    return [*comes, *(name + "-" for name in request.remove)]
+    goes = [name + "-" for name in request.remove]
+    return [*(["--purge"] if request.purge else []), *comes, *goes]
 
 
 def _names(folder: str) -> List[str]:

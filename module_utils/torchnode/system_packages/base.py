@@ -26,12 +26,14 @@ class Order:
 @dataclass(frozen=True)
 class Request:
     """One transaction: (name, version as the manager spells it, '' for its candidate), and names
-    to take out. ``pins`` are (file name, text) that decide versions while it lasts."""
+    to take out. ``pins`` are (file name, text) that decide versions while it lasts. ``purge``: what
+    goes takes its settings along, where the manager keeps them."""
 
     install: Tuple[Tuple[str, str], ...] = ()
     remove: Tuple[str, ...] = ()
     stream: str = ""
     pins: Tuple[Tuple[str, str], ...] = ()
+    purge: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,9 @@ class Manager(Protocol):
 
     def run(self, request: Request) -> None:
         """Do it."""
+
+    def put_back(self) -> None:
+        """What ``run`` has set beside packages, as it was before: the stream of a module."""
 
     def foreign(self, changes: Sequence[Change], own: Sequence[str]) -> List[str]:
         """Names among ``changes``, none of ``own``, that would get another origin."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
-from ..node import Completed
+from ..node import Completed, Node
 from ..package_model import Package, PackageWish
 from ..package_versions import of_family
 from . import dnf_text, lock_wait
@@ -13,8 +13,8 @@ from .base import Change, Request
 from .failures import PackageError, Problem, explain, no_versionlock
 from .runner import Runner
 
-_RECORD_LOCKS = ("/var/lib/rpm/.rpm.lock", "/usr/lib/sysimage/rpm/.rpm.lock")
-_PID_FILES = (
+RECORD_LOCKS = ("/var/lib/rpm/.rpm.lock", "/usr/lib/sysimage/rpm/.rpm.lock")
+PID_FILES = (
     "/var/cache/dnf/metadata_lock.pid", "/var/cache/dnf/download_lock.pid",
     "/var/lib/dnf/rpmdb_lock.pid", "/run/dnf-metadata_lock.pid", "/var/run/yum.pid",
 )  # fmt: skip
@@ -36,12 +36,13 @@ class Dnf:
     def __init__(self, run: Runner, root: str = "/") -> None:
         self._run = run
         self._root = root
+        self._stream_before: Optional[str] = None  # None: it was not touched
 
     # ---- looking --------------------------------------------------------------------------------
 
     def wait(self, seconds: float) -> None:
         """dnf itself would wait for ever, and say nothing."""
-        locks, pids = self._paths(_RECORD_LOCKS), self._paths(_PID_FILES)
+        locks, pids = self._paths(RECORD_LOCKS), self._paths(PID_FILES)
         lock_wait.wait(lambda: lock_wait.holder(locks, pids), seconds, self._run.tell)
 
     def interrupted(self, wish: PackageWish) -> str:
@@ -116,11 +117,26 @@ class Dnf:
     def run(self, request: Request) -> None:
         """The stream first. A stream cannot be enabled and filled in one transaction."""
         if request.stream:
-            self._must([*_DNF, "module", "reset", MODULE])
-            self._must([*_DNF, "module", "enable", "%s:%s" % (MODULE, request.stream)])
+            self._switch(request.stream)
         for words in self._transactions(request, self.installed()):
             if words[0] == "install" or any(name in self.installed() for name in words[2:]):
                 self._must([*_DNF, *words])
+
+    def put_back(self) -> None:
+        """Else ``dnf upgrade`` would go on in a stream whose packages are not there."""
+        if self._stream_before is not None:
+            self._switch(self._stream_before)
+
+    def _switch(self, stream: str) -> None:
+        """Enable a stream in place of another; '' enables none."""
+        now = dnf_text.enabled_stream(Node(self._root).read(dnf_text.MODULE_FILE) or "")
+        if self._stream_before is None:
+            self._stream_before = now
+        if now == stream:
+            return
+        self._must([*_DNF, "module", "reset", MODULE])
+        if stream:
+            self._must([*_DNF, "module", "enable", "%s:%s" % (MODULE, stream)])
 
     def _transactions(
         self, request: Request, have: Dict[str, Package]

@@ -13,8 +13,17 @@ from .base import Change
 QUERY = r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}-%{RELEASE}\t%{SOURCERPM}\n"
 REPOQUERY = "%{name}\t%{epoch}\t%{version}-%{release}\t%{repoid}\n"
 
+#: Where dnf keeps what it knows of the module nvidia-driver.
+MODULE_FILE = "/etc/dnf/modules.d/nvidia-driver.module"
+
 #: Packages of which several versions stand side by side.
 _SEVERAL = re.compile(r"kernel([0-9.]*|-core|-modules.*|[0-9.]*-devel|-uki.*|-rt.*|-64k.*)$")
+
+
+def enabled_stream(text: str) -> str:
+    """The stream that a module's file in /etc/dnf/modules.d says is enabled, '' for none."""
+    fields = dict(re.findall(r"(?m)^(\w+)[ \t]*=[ \t]*(\S+)$", text))
+    return fields.get("stream", "") if fields.get("state") == "enabled" else ""
 
 
 def version_of(epoch: str, rest: str) -> str:

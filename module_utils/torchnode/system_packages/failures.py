@@ -173,9 +173,9 @@ _RULES: Tuple[Tuple[str, str, str, str], ...] = (
         r"Bad return status for module build on kernel|^[^ ]+:\d+:\d+: (?:fatal )?error: ",
         "A kernel module does not compile for a kernel of this node: the kernel is newer than the "
         "driver knows, or its headers are not whole.",
-        "Choose a newer torchnode_driver_version, or the other torchnode_driver_flavour where the "
-        "GPUs allow it (a distribution may have mended only one of the two), or remove that kernel "
-        "and what brings its headers.",
+        "Choose a newer torchnode_driver_version (every branch is in torchnode_nvidia_source: "
+        "nvidia), or the other torchnode_driver_flavour where the GPUs allow it (a distribution "
+        "may have mended only one of the two), or remove that kernel and what brings its headers.",
     ),
     (
         "script",
@@ -239,8 +239,9 @@ def locked(pid: Optional[int], name: str, path: str, waited: float) -> Problem:
     return Problem(
         "lock", "%s is held by %s" % (path, holder),
         "Another program works on this node's packages; it was waited for %d s." % waited,
-        "Let it end (on a fresh machine this is cloud-init or unattended-upgrades), or raise "
-        "torchnode_package_lock_wait_seconds. Do not remove the lock.",
+        "Let it end (on a fresh machine this is cloud-init or unattended-upgrades; after a run "
+        "that was killed, what that one began), or raise torchnode_package_lock_wait_seconds. Do "
+        "not remove the lock.",
     )  # fmt: skip
 
 
@@ -265,6 +266,16 @@ def not_one_version(name: str, wished: str, there: Sequence[str]) -> Problem:
     return replace(
         problem, cause="The packages of one driver must have one version, and the sources hold "
         "only a part of them at this one.",
+    )  # fmt: skip
+
+
+def no_version_to_follow(name: str, wished: str, there: Sequence[str]) -> Problem:
+    """Packages that carry the driver's version, beside no driver of that version."""
+    return Problem(
+        "no_driver", "%s beside driver %s" % (name, " and ".join(there) or "none"),
+        "It runs only beside a driver of exactly its own version.",
+        "Have the driver brought first: run site.yml, or the role nvidia_driver before this one.",
+        expected="one version of the driver's packages%s" % (wished and ", of " + wished),
     )  # fmt: skip
 
 

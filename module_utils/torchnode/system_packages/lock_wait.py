@@ -23,12 +23,17 @@ def holder(record_locks: Sequence[str], pid_files: Sequence[str] = ()) -> Option
     for path in record_locks:
         pid = _locked_by(path)
         if pid is not None:
-            return path, pid or None, _name(pid)
+            return named(path, pid or None)
     for path in pid_files:
         pid = _pid_in(path)
         if pid is not None and os.path.exists("/proc/%d" % pid):
-            return path, pid, _name(pid)
+            return named(path, pid)
     return None
+
+
+def named(path: str, pid: Optional[int]) -> Holder:
+    """The holder with its program's name, '' where that cannot be seen."""
+    return path, pid, _name(pid) if pid else ""
 
 
 def _locked_by(path: str) -> Optional[int]:

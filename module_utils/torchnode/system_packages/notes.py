@@ -56,20 +56,23 @@ def add(root: str, order: Order, brought: Sequence[str] = (), held: Sequence[str
         return
     known = read(root, order.prefix, order.wish.component) or Note(order.wish)
     named = dict.fromkeys((*known.wish.packages, *order.wish.packages))
+    ours = {*known.brought, *brought}
     note = Note(
         replace(order.wish, packages=tuple(named)),
-        tuple(sorted({*known.brought, *brought})),
-        tuple(sorted({*known.held, *held})),
+        tuple(sorted(ours)),
+        # What an unfinished run has brought was not there before it.
+        tuple(sorted({*known.held, *held} - ours)),
         tuple(path for path, _ in order.files),
     )
     _write(Node(root), order.prefix, _path(order.prefix, order.wish.component), as_data(note))
 
 
 def making(root: str, prefix: str, paths: Sequence[str]) -> None:
-    """Files that are about to be made, for the manifest that ``remove`` goes by."""
+    """Note files that are about to be made, for ``remove``, and make the folders they lie in."""
     if prefix and paths:
         node = Node(root)
-        made = manifest.make_folder(node, prefix)
+        folders = [prefix, *(os.path.dirname(path) for path in paths)]
+        made = [entry for folder in folders for entry in manifest.make_folder(node, folder)]
         manifest.add(node, prefix, [*made, *((path, "file") for path in paths)])
 
 

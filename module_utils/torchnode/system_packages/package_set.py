@@ -17,6 +17,7 @@ from .base import Done, Manager, Order
 from .dnf import Dnf
 from .failures import PackageError, Problem
 from .runner import Runner, environment
+from .turn import turn
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def order_of(given: Mapping[str, Any]) -> Order:
     """The order that the module's options make."""
     wish = PackageWish(
         given["component"], tuple(given["packages"]), given["version"], tuple(given["family"]),
-        tuple(given["absent"]), given["stream"],
+        tuple(given["absent"]), given["stream"], tuple(given["version_of"]),
     )  # fmt: skip
     files = tuple((str(path), str(content)) for path, content in given["files"])
     return Order(
@@ -66,7 +67,8 @@ def apply(node: Node, given: Mapping[str, Any], check: bool) -> Applied:
     progress = ProgressFile(None if check else given["progress"])
     try:
         run = Runner(environment(os.environ, given["proxy"]), progress)
-        done = transaction.apply(manager_of(node, run), order, node.root, check)
+        with turn(node, order.wait_seconds, run.tell, check):
+            done = transaction.apply(manager_of(node, run), order, node.root, check)
     except PackageError as error:
         return _failed(order, error.problem, check)
     except OSError as error:

@@ -14,6 +14,7 @@ from .failures import PackageError, Problem
 from .package_set import Applied
 from .runner import Runner, environment
 from .sources import SourceOrder, Sources
+from .turn import turn
 
 
 def apply(node: Node, given: Mapping[str, Any], check: bool) -> Applied:
@@ -26,12 +27,17 @@ def apply(node: Node, given: Mapping[str, Any], check: bool) -> Applied:
     identity = "apply.source." + wish.name
     expected = wish.uri or "components " + " ".join(wish.components)
     env = environment(os.environ, given["proxy"], given["ca_bundle"])
+    progress = ProgressFile(None if check else given["progress"])
+    run = Runner(env, progress)
     try:
-        done = Sources(node, Runner(env, ProgressFile(None))).apply(order, check)
+        with turn(node, order.wait_seconds, run.tell, check):
+            done = Sources(node, run, run.tell).apply(order, check)
     except PackageError as error:
         return Applied(error.problem.outcome(identity, expected))
     except OSError as error:
         return Applied(_no_file(error).outcome(identity, expected))
+    finally:
+        progress.remove()
     passed = Outcome(identity, "apply", Result.PASS, done.said, expected, required=False)
     return Applied(passed, done)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import Collection, List, Set
 
 from ..node import Node
 from . import notes, transaction
-from .base import Manager, Order
+from .base import Manager, Order, Request
 from .runner import Run
 from .sources import SourceOrder, Sources
 
@@ -26,15 +26,27 @@ def take_out(node: Node, prefix: str, manager: Manager, run: Run, check: bool) -
     """
     said = []
     names = notes.components(node, prefix)
+    brought: Set[str] = set()
     for component in sorted(names, key=lambda name: (name not in _FIRST, name)):
         note = notes.read(node.root, prefix, component)
         if note is None:
             continue
+        brought.update(note.brought)
         files = tuple((path, "") for path in note.files)
         order = Order(note.wish, files, absent=True, prefix=prefix)
         done = transaction.apply(manager, order, node.root, check)
         said.append("%s: %s" % (component, done.said))
+    said += [] if check else _shared(manager, brought)
     for wish in notes.widened(node, prefix):
         narrow = SourceOrder(wish, prefix=prefix, absent=True)
         said.append("sources: " + Sources(node, run).apply(narrow, check).said)
     return said
+
+
+def _shared(manager: Manager, brought: Collection[str]) -> List[str]:
+    """Take out what one component brought and another kept: dkms is content with any compiler."""
+    names = tuple(name for name in manager.unneeded() if name in brought) if brought else ()
+    if not names:
+        return []
+    manager.run(Request(remove=names, purge=True))
+    return ["%d more that nothing needs" % len(names)]

@@ -73,7 +73,7 @@ def select(wish: PackageWish, installed: Installed, candidates: Candidates) -> S
         if not candidates.get(name):
             raise PackageError(no_such_version(name, "", ()))
     named = [name for name in wish.packages if of_family(name, wish)]
-    install = [(name, "") for name in loose]
+    install = [(name, _of_its_kernel(name, installed, candidates)) for name in loose]
     if not named:
         return Selection(tuple(install), gone)
     chosen = _choose(wish, named, installed, candidates)
@@ -88,6 +88,17 @@ def select(wish: PackageWish, installed: Installed, candidates: Candidates) -> S
             install.append((package.name, there)) if there else remove.append(package.name)
     version = _at(candidates, named[0], chosen) or installed[named[0]].version
     return Selection(tuple(install), tuple(sorted(remove)), version)
+
+
+def _of_its_kernel(name: str, installed: Installed, candidates: Candidates) -> str:
+    """The version of headers that goes with the installed kernel package, '' for any.
+
+    The newest headers are of a kernel that may not be here: DKMS would build for it, and with it
+    the driver's packages could fail.
+    """
+    kernel = name.replace("linux-headers-", "linux-image-", 1)
+    version = installed[kernel].version if kernel != name and kernel in installed else ""
+    return version if version in candidates[name] else ""
 
 
 def _staying(wish: PackageWish, installed: Installed) -> List[Package]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import List, Optional, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple
 
 from ..data.vendor_keys import REVOKED_KEYS
 from ..node import Node
@@ -12,6 +12,7 @@ from ..package_model import SourceWish
 from . import lock_wait, notes, openpgp, source_text
 from .apt import LOCKS
 from .base import Done
+from .dnf import PID_FILES, RECORD_LOCKS
 from .failures import PackageError, Problem, explain
 from .pin_files import PinFiles
 from .runner import Run
@@ -36,11 +37,12 @@ class SourceOrder:
 
 
 class Sources:
-    """Configures one source at a time. ``run`` is told each command."""
+    """Configures one source at a time. ``run`` is told each command, ``tell`` who is waited for."""
 
-    def __init__(self, node: Node, run: Run) -> None:
+    def __init__(self, node: Node, run: Run, tell: Callable[[str], None] = lambda _: None) -> None:
         self._node = node
         self._run = run
+        self._tell = tell
 
     def apply(self, order: SourceOrder, check: bool = False) -> Done:
         """Write the files and read the index. Raises PackageError; the files are then as before."""
@@ -52,9 +54,7 @@ class Sources:
         )  # fmt: skip
         if check or not (changed or (not order.absent and not self._known(order.wish))):
             return done
-        if order.wish.kind != "rpm":
-            paths = [self._node.path(path) for path in LOCKS]
-            lock_wait.wait(lambda: lock_wait.holder(paths), order.wait_seconds, lambda _: None)
+        self._wait(order)
         if order.wish.kind == "components":
             notes.keep(self._node, order.prefix, order.wish, wanted.before())
         notes.making(self._node.root, order.prefix, wanted.new())
@@ -68,6 +68,13 @@ class Sources:
         if order.absent:
             notes.drop(self._node, order.prefix, order.wish.name)
         return done
+
+    def _wait(self, order: SourceOrder) -> None:
+        """Until no other program holds the manager's locks: dnf itself would wait for ever."""
+        locks, pids = (RECORD_LOCKS, PID_FILES) if order.wish.kind == "rpm" else (LOCKS, ())
+        paths = [self._node.path(path) for path in locks]
+        files = [self._node.path(path) for path in pids]
+        lock_wait.wait(lambda: lock_wait.holder(paths, files), order.wait_seconds, self._tell)
 
     # ---- which files ----------------------------------------------------------------------------
 

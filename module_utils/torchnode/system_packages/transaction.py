@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..package_model import Package
-from ..package_versions import of_family, problems, upstream
+from ..package_versions import fits, followed, of_family, problems, settled, upstream
 from . import notes, selection
 from .base import Change, Done, Manager, Order, Request
-from .failures import PackageError, not_as_wished, would_move_others
+from .failures import PackageError, no_version_to_follow, not_as_wished, would_move_others
 from .pin_files import PinFiles
 
 
@@ -32,6 +33,7 @@ def apply(manager: Manager, order: Order, root: str = "/", check: bool = False) 
 
 def _bring(manager: Manager, order: Order, root: str, check: bool) -> Done:
     installed = manager.installed()
+    order = _following(order, installed, check)
     chosen = _selected(manager, order, installed, check)
     files = PinFiles(root, order.files)
     request = Request(
@@ -55,6 +57,15 @@ def _bring(manager: Manager, order: Order, root: str, check: bool) -> Done:
     return done
 
 
+def _following(order: Order, installed: Dict[str, Package], check: bool) -> Order:
+    """The order at the version that it follows; in check mode that may be still to come."""
+    there = followed(order.wish, installed.values())
+    fits_it = len(there) == 1 and fits(there[0], order.wish.version)
+    if order.wish.version_of and not (fits_it or check):
+        raise PackageError(no_version_to_follow(order.wish.packages[0], order.wish.version, there))
+    return replace(order, wish=settled(order.wish, installed.values()))
+
+
 def _selected(
     manager: Manager, order: Order, installed: Dict[str, Package], check: bool
 ) -> selection.Selection:
@@ -67,7 +78,15 @@ def _selected(
         if check:
             raise
     manager.refresh()
-    return selection.select(wish, installed, manager.candidates(names))
+    try:
+        return selection.select(wish, installed, manager.candidates(names))
+    except PackageError as error:
+        if not wish.version_of:
+            raise
+        raise error.also(
+            "It must have the driver's version: to move both, name one that the sources have of "
+            "both in torchnode_driver_version."
+        ) from error
 
 
 def _tried(
@@ -123,6 +142,7 @@ def _back(
 ) -> str:
     """Undo what a failed transaction did; what became of it, in a sentence."""
     try:
+        manager.put_back()  # first: the old packages may be of the old stream
         moved = _versions(manager.installed()) != _versions(installed)
         if moved or manager.interrupted(order.wish):
             manager.run(_undo(changes))
@@ -157,7 +177,9 @@ def _take_out(manager: Manager, order: Order, root: str, check: bool) -> Done:
     note = notes.read(root, order.prefix, wish.component)
     names = sorted(name for name in installed if _goes(name, order, note))
     files = PinFiles(root, [(path, None) for path, _ in order.files])
-    changes = _tried(manager, order, Request(remove=tuple(names)), installed) if names else []
+    # The settings came with the packages, unless those were there before torchnode.
+    request = Request(remove=tuple(names), purge=note is not None)
+    changes = _tried(manager, order, request, installed) if names else []
     done = _told(order, installed, changes, files, [])
     ours = {*names, *(note.held if note else ())}
     held = [package for name, package in installed.items() if package.held and name in ours]
@@ -166,14 +188,14 @@ def _take_out(manager: Manager, order: Order, root: str, check: bool) -> Done:
     manager.release([package.name for package in held])
     try:
         if names:
-            manager.run(Request(remove=tuple(names)))
+            manager.run(request)
     except PackageError as error:
         raise error.also(_back(manager, order, changes, installed, held)) from error
     files.write()
     brought = set(note.brought) if note else set()
     unneeded = [name for name in manager.unneeded() if name in brought] if brought else []
     if unneeded:
-        manager.run(Request(remove=tuple(unneeded)))
+        manager.run(Request(remove=tuple(unneeded), purge=True))
     notes.forget(root, order)
     return Done(True, done.before, done.after, _gone(names, unneeded))
 

@@ -23,6 +23,8 @@ class Expected:
     kernels: int = 1
     fabric: str = ""
     dnf_stream: str = ""
+    toolkit: str = ""  # of the distribution: /usr/bin/nvcc
+    cudnn: str = ""  # from a wheel
 
 
 EXPECTED = {
@@ -46,14 +48,23 @@ EXPECTED = {
         fabric="nvidia-fabricmanager",
     ),
     "debian12-real": Expected(
-        "535.", ("libcuda1", "nvidia-smi", "nvidia-open-kernel-dkms"), kernels=2
+        "535.",
+        ("libcuda1", "nvidia-smi", "nvidia-open-kernel-dkms", "firmware-nvidia-gsp"),
+        kernels=3,  # two from the beginning, and one that came later
+        toolkit="11.8",
+        cudnn="9.10.2",
     ),
-    "debian13-real": Expected("550.", ("libcuda1", "nvidia-smi", "nvidia-open-kernel-dkms")),
+    "debian13-real": Expected(
+        "550.",
+        ("libcuda1", "nvidia-smi", "nvidia-open-kernel-dkms", "firmware-nvidia-gsp"),
+        toolkit="12.4",
+        cudnn="9.10.2",
+    ),
 }
 #: Packages of the driver: all of them have its version, whatever brought them.
 DRIVER = re.compile(
     r"^(libnvidia-(compute|ml|cfg|decode|encode|gpucomp|ptxjit)|libcuda1|nvidia-(driver|dkms|kernel|"
-    r"utils|compute-utils|smi|modprobe|persistenced|kmod-common|firmware|open)|kmod-nvidia|"
+    r"utils|compute-utils|smi|modprobe|persistenced|kmod-common|firmware|open(?!cl))|kmod-nvidia|"
     r"firmware-nvidia)"
 )
 
@@ -105,8 +116,9 @@ def test_nvidia_smi_is_there(host: Host) -> None:
 def test_the_whole_driver_is_of_one_version(expected: Expected, installed: dict[str, str]) -> None:
     versions = {name: version for name, version in installed.items() if DRIVER.match(name)}
     assert len(versions) > len(expected.packages)
-    # nvidia-modprobe and persistenced of a distribution are sources of their own.
-    own = {n: v for n, v in versions.items() if not n.endswith(("modprobe", "persistenced"))}
+    # A distribution's own helpers, and headers of the toolkit, are sources of their own.
+    others = ("modprobe", "persistenced", "kernel-common", "-dev")
+    own = {name: v for name, v in versions.items() if not name.endswith(others)}
     assert len(set(own.values())) == 1, own
 
 
@@ -123,7 +135,7 @@ def test_every_kernel_has_the_module_and_its_headers(expected: Expected, host: H
     found = kernels(host)
     assert len(found) == expected.kernels
     for release in found:
-        name = "nvidia-current" if "real" in host.backend.get_hostname() else "nvidia"
+        name = "nvidia-current-open" if "real" in host.backend.get_hostname() else "nvidia"
         version = host.check_output("modinfo -k %s -F version %s" % (release, name))
         assert version.startswith(expected.version), release
         licence = host.check_output("modinfo -k %s -F license %s" % (release, name))
@@ -206,3 +218,41 @@ def test_the_stream_is_the_one_of_branch_and_flavour(expected: Expected, host: H
     state = host.check_output("cat /etc/dnf/modules.d/nvidia-driver.module")
     assert "stream=%s" % expected.dnf_stream in state
     assert "state=enabled" in state
+
+
+def test_dkms_has_the_module_installed_for_every_kernel(expected: Expected, host: Host) -> None:
+    if "real" not in host.backend.get_hostname():
+        pytest.skip("hollow packages")
+    status = host.check_output("dkms status")
+    for release in kernels(host):
+        (line,) = (line for line in status.splitlines() if ", %s," % release in line)
+        assert line.startswith("nvidia-current-open/" + expected.version)
+        assert line.endswith(": installed"), line
+
+
+#: Headers and libraries of both, linked into one program; none asks for a GPU.
+PROGRAM = """
+#include <cstdio>
+#include <cuda_runtime_api.h>
+#include <cudnn.h>
+__global__ void fill(int *out) { out[threadIdx.x] = 1; }
+int main() {
+  std::printf("CUDA %d cuDNN %d library %zu for CUDA %zu\\n", CUDART_VERSION, (int)CUDNN_VERSION,
+              cudnnGetVersion(), cudnnGetCudartVersion());
+}
+"""
+
+
+def test_a_program_is_built_with_the_toolkit_and_cudnn(expected: Expected, host: Host) -> None:
+    if not expected.toolkit:
+        pytest.skip("no toolkit is wished")
+    major, minor = (int(part) for part in expected.toolkit.split("."))
+    base = "/opt/torchnode/cudnn/cu%d" % major
+    host.check_output("printf '%%s' %s > /tmp/both.cu", PROGRAM)
+    found = f"-I{base}/include -L{base}/lib -lcudnn -Xlinker -rpath -Xlinker {base}/lib"
+    host.check_output("nvcc -o /tmp/both /tmp/both.cu " + found)
+    said = host.check_output("/tmp/both")
+    cudnn = "%d%02d%02d" % tuple(int(part) for part in expected.cudnn.split("."))
+    assert said.startswith(
+        "CUDA %d cuDNN %s library %s for CUDA %d" % (1000 * major + 10 * minor, cudnn, cudnn, major)
+    ), said

@@ -12,13 +12,19 @@ import pkgutil
 
 # Import statements, because Ansible's payload carries only what a statement names.
 from . import (
+    all_reduce,
+    amdsmi,
     bandwidth,
     bits,
     compute,
     device,
     faults,
+    host_link,
+    kernel_log,
+    links,
     memory,
     nvml,
+    nvml_counters,
     oracle,
     precisions,
     products,
@@ -42,11 +48,17 @@ _MODULES = (
     products,
     compute,
     pulse,
+    host_link,
     bandwidth,
     memory,
     worker,
+    all_reduce,
+    links,
     sysfs,
+    nvml_counters,
     nvml,
+    amdsmi,
+    kernel_log,
     sampler,
 )
 

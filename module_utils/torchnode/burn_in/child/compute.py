@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional
 
 from . import products
 from .oracle import Oracle
-from .precisions import PRECISIONS, Precision
+from .precisions import PRECISIONS, Precision, usable
 from .products import Job, Products
 
 SAMPLE_SECONDS = 1.0
@@ -33,7 +33,7 @@ class Compute:
     def __init__(self, torch: Any, device: Any, config: dict[str, Any], injector: Any) -> None:
         self._torch, self._device, self._injector = torch, device, injector
         self._config, self._seed = config, config["seed"]
-        names = choose(config["precisions"], device.has)
+        names, self._left_out = usable(torch, device, choose(config["precisions"], device.has))
         self.precisions = [PRECISIONS[name] for name in names]
         self._sizes = {name: device.size(name, config["sizes"]) for name in names}
         self._integer_size = config["integer_size"]
@@ -44,7 +44,10 @@ class Compute:
         }
 
     def run(self, turn: Any) -> dict[str, Any]:
-        """Jobs one after the other; {'jobs': [summary, ...], 'ring': bytes}."""
+        """Jobs one after the other.
+
+        {'jobs': [summary, ...], 'ring': bytes, 'left_out': precision -> why torch has none}.
+        """
         mill, ring = self._mill()
         summaries: list[dict[str, Any]] = []
         left = turn.seconds
@@ -60,7 +63,7 @@ class Compute:
             summaries.append(products.summary(job))
             del job, sampler
             self._device.release()
-        return {"jobs": summaries, "ring": ring}
+        return {"jobs": summaries, "ring": ring, "left_out": self._left_out}
 
     def schedule(self) -> list[tuple[Precision, str, float]]:
         """(precision, pattern, share of the time) in the order of work, the heat last."""

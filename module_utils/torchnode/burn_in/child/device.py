@@ -69,6 +69,9 @@ class Cpu:
     def synchronize(self) -> None:
         """Nothing runs behind our back on a CPU."""
 
+    def make_current(self) -> None:
+        """A CPU is always current."""
+
     def release(self) -> None:
         """Freed memory is the system's at once."""
 
@@ -148,6 +151,10 @@ class Cuda:
 
     def synchronize(self) -> None:
         self._torch.cuda.synchronize(self.handle)
+
+    def make_current(self) -> None:
+        """Have what names no device, such as an event, use this one."""
+        self._torch.cuda.set_device(self.handle)
 
     def release(self) -> None:
         """Give freed memory back, so that pieces of another size fit."""

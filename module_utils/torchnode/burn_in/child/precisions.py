@@ -69,3 +69,30 @@ PRECISIONS = {
         Precision("fp8", "float8_e4m3fn", "bfloat16"),
     )
 }
+
+
+def usable(torch: Any, device: Any, names: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The precisions that this build of torch multiplies here, and why it does not the others.
+
+    Raises RuntimeError where there is none. A device that is broken raises again with the next
+    call, so nothing of it is hidden.
+    """
+    can, left_out = [], {}
+    for name in names:
+        try:
+            _multiply_some(torch, device, PRECISIONS[name])
+            can.append(name)
+        except (RuntimeError, ValueError, NotImplementedError) as error:
+            left_out[name] = str(error).partition("\n")[0][:200]
+    torch.ones(1, device=device.handle).cpu()  # raises where the device is gone
+    if not can:
+        raise RuntimeError("torch multiplies in no precision here: %s" % left_out)
+    return can, left_out
+
+
+def _multiply_some(torch: Any, device: Any, precision: Precision) -> None:
+    ones = torch.ones((64, 64), device=device.handle)
+    output = torch.empty((64, 64), dtype=precision.output(torch), device=device.handle)
+    left, right = precision.left(torch, ones), precision.right(torch, ones)
+    precision.multiply(torch, left, right, output)
+    device.synchronize()

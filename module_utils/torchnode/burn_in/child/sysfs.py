@@ -31,7 +31,7 @@ class Source:
         ):
             if field not in values:
                 absent[field] = where
-        reason = "a CPU has no such counters here"
+        reason = {"all": "a CPU has no such counters here"}
         return {
             "driver": None,
             "devices": {KEY: {"absent": absent, "counters": {}, "counters_absent": reason}},
@@ -51,6 +51,10 @@ class Source:
 
     def counters(self) -> dict[str, dict[str, int]]:
         return {KEY: {}}
+
+    def processes(self) -> dict[str, list[list[Any]]]:
+        """Nobody is told: a CPU is everybody's."""
+        return {}
 
     def _glob(self, pattern: str) -> list[str]:
         return sorted(glob.glob(os.path.join(self._root, pattern)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from typing import Any
+from typing import Any, Callable
 
 from . import protocol
 from .bandwidth import Bandwidth
@@ -19,10 +19,15 @@ from .turn import Teller, Turn
 
 def main() -> None:
     """Entry point of the child process."""
+    enter(run)
+
+
+def enter(work: Callable[[protocol.Channel, dict[str, Any]], None]) -> None:
+    """Read the configuration and run; what ends it is told to the parent."""
     config = protocol.read_config()
     channel = protocol.Channel(config["descriptor"])
     try:
-        run(channel, config)
+        work(channel, config)
     except DeviceMissing as error:
         channel.send("fatal", kind="device", detail=str(error), visible=error.visible)
         sys.exit(3)
