@@ -15,7 +15,7 @@ from .node import Node
 from .package_model import HostSoftware, Kernel, Package, PackageSource
 from .system_packages import dnf_text
 
-#: Packages that belong to the NVIDIA stack, whoever packaged them, and what they compile with.
+#: Packages that belong to the NVIDIA stack, whoever packaged them, what they compile with, and for.
 PATTERNS = (
     "nvidia*", "libnvidia*", "libcuda*", "cuda*", "libcudnn*", "cudnn*", "datacenter-gpu-manager*",
     "dkms", "libnvsdm*", "nvlsm", "libnvcuvid*", "firmware-nvidia*", "kmod-nvidia*",

@@ -35,6 +35,12 @@ _KNOWN = (
         "Start sshd on the node, or correct ansible_host and ansible_port in the inventory.",
     ),
     (
+        r"Connection timed out|No route to host",
+        "Nothing answers at the node's address.",
+        "Check the node's power and its network, the address in ansible_host, and any firewall in "
+        "between, then run again.",
+    ),
+    (
         r"password is required|Missing sudo password",
         "sudo on the node wants a password, and none was given.",
         "Run again with -K (--ask-become-pass), or allow this user sudo without a password.",
@@ -73,6 +79,12 @@ _KNOWN = (
         "broken.",
         "Name a Python 3.9 or later of the node with ansible_python_interpreter; run again with "
         "-vvv for all that it printed.",
+    ),
+    (
+        r"Data could not be sent to remote host",
+        "ssh ended before Ansible had told it what to do, and its own words came too late.",
+        "Run `ssh` by hand with the same user, key and address: it says why it ends. Or run again: "
+        "on a controller that is less busy its words reach the report.",
     ),
 )
 

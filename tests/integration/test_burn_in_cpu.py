@@ -199,16 +199,19 @@ def test_worker_struck_from_outside(tmp_path: Path, number: signal.Signals, kind
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_parent_told_to_stop_leaves_a_record(tmp_path: Path, number: signal.Signals) -> None:
-    progress = tmp_path / "progress.json"
-    process = start(progress=str(progress), seconds=60)
+    progress, kept = tmp_path / "progress.json", tmp_path / "burn_in.json"
+    kept.write_text("of an earlier burn-in")
+    process = start(progress=str(progress), record=str(kept), seconds=60)
     until(stage(progress))
+    assert not kept.exists()
     process.send_signal(number)
     result = finish(process)
     assert result["failed"]
+    assert json.loads(kept.read_text()) == result["torchnode"]
     assert number.name in result["torchnode"]["burn_in"]["interrupted"]
     assert outcomes(result)["burn_in.worker.cpu"]["result"] == "incomplete"
     assert children() == []
-    assert list(tmp_path.iterdir()) == [], "a file was left"
+    assert list(tmp_path.iterdir()) == [kept], "a file was left"
 
 
 @pytest.mark.parametrize("stopped", [False, True])

@@ -18,15 +18,19 @@ from ansible.module_utils.torchnode.outcome import Result
 
 
 def installed() -> str:
-    """The version of a toolkit in its own folder, '' for none."""
-    found = [
-        re.search(r"/cuda-(\d+\.\d+)/", path) for path in Node().glob("/usr/local/cuda-*/bin/nvcc")
+    """The version of a toolkit: of one in its own folder, else the distribution's, '' for none."""
+    node = Node()
+    folders = [
+        re.search(r"/cuda-(\d+\.\d+)/", path) for path in node.glob("/usr/local/cuda-*/bin/nvcc")
     ]
-    return next((match.group(1) for match in found if match), "")
+    own = re.search(r"release (\d+\.\d+)", node.run(["/usr/bin/nvcc", "--version"]).out)
+    return next((match.group(1) for match in (*folders, own) if match), "")
 
 
 VERSION = installed()
-pytestmark = pytest.mark.skipif(not VERSION, reason="no nvcc in /usr/local/cuda-<version>")
+pytestmark = pytest.mark.skipif(
+    not VERSION, reason="no nvcc in /usr/local/cuda-<version> or /usr/bin"
+)
 
 
 def with_environment(**changes: str) -> Node:

@@ -348,10 +348,13 @@ SSH = {
 
 @pytest.mark.parametrize("case", SSH)
 def test_a_node_that_ssh_does_not_reach_is_told_why(fleet: Fleet, case: str):
-    """A stand-in for ssh that says what OpenSSH says and exits as it does."""
+    """A stand-in for ssh that says what OpenSSH says and exits as it does.
+
+    It reads first: one that ends while Ansible still writes loses its words on a busy machine.
+    """
     says, remedy = SSH[case]
     ssh = fleet.folder / "ssh"
-    ssh.write_text(f"#!/bin/sh\necho '{says}' >&2\nexit 255\n")
+    ssh.write_text(f"#!/bin/sh\ntimeout 3 cat >/dev/null\necho '{says}' >&2\nexit 255\n")
     ssh.chmod(0o755)
     fleet.hosts["a"] = {"ansible_host": "node", "ansible_ssh_executable": str(ssh)}
     ended = fleet.play("playbooks/plan.yml")

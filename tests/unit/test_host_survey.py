@@ -91,16 +91,17 @@ def test_debians_own_driver(tmp_path: Path) -> None:
         deb("bash", "5.2.15-2", "Matthias Klose <doko@debian.org>"),
         deb("dkms", "3.0.10-8", "Dkms Team <dkms@packages.debian.org>"),
         deb("libcuda1", "535.261.03-1", source="nvidia-graphics-drivers", want="hold"),
+        deb("linux-image-amd64", "6.1.176-1"),
         deb("nvidia-open-kernel-dkms", "535.261.03-1", source="nvidia-open-gpu-kernel-modules"),
         deb("nvidia-smi", "470.1-1", status="config-files"),
     ))  # fmt: skip
     assert (found.manager, found.origin, found.dkms) == ("apt", "distribution", "3.0.10-8")
     assert "nvidia-open-kernel-dkms 535.261.03-1" in found.evidence
     assert [package.name for package in found.packages] == [
-        "dkms", "libcuda1", "nvidia-open-kernel-dkms",
+        "dkms", "libcuda1", "linux-image-amd64", "nvidia-open-kernel-dkms",
     ]  # fmt: skip
     cuda = found.packages[1]
-    assert (cuda.source, cuda.held, found.packages[2].held) == (
+    assert (cuda.source, cuda.held, found.packages[3].held) == (
         "nvidia-graphics-drivers", True, False,
     )  # fmt: skip
     assert not found.interrupted

@@ -12,6 +12,8 @@ MESSAGES = {
     "Host key verification failed.": "ssh-keyscan",
     "ssh: Could not resolve hostname h: Name or service not known": "ansible_host",
     "ssh: connect to host h port 22: Connection refused": "ansible_port",
+    "ssh: connect to host h port 22: Connection timed out": "power",
+    'Data could not be sent to remote host "h". Make sure this host can be reached': "by hand",
     "Premature end of stream waiting for become success.\nsudo: a password is required": "-K",
     "Missing sudo password": "-K",
     "Incorrect sudo password": "own password",

@@ -105,7 +105,8 @@ def _links(burn: Burn, seen: Counted) -> list[tuple[bool, Result, str, str]]:
     lost = seen.before.get("links_up", 0) - seen.latest("links_up")
     state, minutes = seen.latest("fabric_state"), max(1.0, burn.seconds / 60)
     health = [
-        (seen.latest("fabric_health") >> shift & 3 == 1, result, "Of the NVLink fabric: %s." % words,
+        (seen.latest("fabric_health") >> shift & 3 == 1, result,
+         "Of the NVLink fabric: %s." % words,
          "Read the fabric manager's log on the NVSwitch system, and `nvidia-smi -q -d FABRIC`.")
         for shift, (result, words) in FABRIC_HEALTH.items()
     ]  # fmt: skip

@@ -122,7 +122,7 @@ class Compute:
             if sampler:
                 sampler.look()
             self._injector.in_mid_burn()
-            return bool(turn.left() > until_left)
+            return bool(turn.left() > until_left or self._injector.waits())
 
         return go_on
 

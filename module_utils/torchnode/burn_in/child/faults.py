@@ -54,6 +54,12 @@ KINDS = (
 #: The product at which a one-shot fault strikes: late enough that clean ones went before it.
 STRIKE_AT = 3
 
+#: What strikes at that product, however little time there is for it.
+BY_COUNT = (
+    "flip", "nan", "inf", "input", "corrupt-reference", "late-flip",
+    "kill", "hang", "exit", "oom", "garbage",
+)  # fmt: skip
+
 
 def parse(text: str) -> tuple[str, int]:
     """(kind, bit). Raises ValueError naming what was found and what is known."""
@@ -77,7 +83,7 @@ class Injector:
     def __init__(self, torch: Any, text: str, channel: Any = None) -> None:
         self._torch, self._channel = torch, channel
         self.kind, self._bit = parse(text) if text else ("", 0)
-        self._products = 0
+        self._products = self._batches_after = 0
         self._pulsed = self._struck = False
 
     def every_product(self, output: Any) -> None:
@@ -107,6 +113,11 @@ class Injector:
         """Called after a product's check."""
         if self.kind == "late-flip" and self._products >= STRIKE_AT and self._once():
             self._flip(output)
+
+    def waits(self) -> bool:
+        """Called once a batch: whether the fault is still to strike, or no batch came after it."""
+        self._batches_after += self._products >= STRIKE_AT
+        return self.kind in BY_COUNT and self._batches_after < 2
 
     def pulsed(self) -> None:
         """Called when the pulsed load begins."""
