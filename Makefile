@@ -55,9 +55,10 @@ venv:
 dev:
 	@TORCHNODE_VENV="$(DEV_VENV)" tools/bootstrap dev
 
-docs: dev ## write docs/variables.md and docs/troubleshooting.md anew from the code
+docs: dev ## write the pages of variables, troubleshooting and verdict rules anew from the code
 	@$(DEV_VENV)/bin/python tools/variables_doc.py
 	@$(DEV_VENV)/bin/python tools/troubleshooting_doc.py
+	@$(DEV_VENV)/bin/python tools/verdict_rules_doc.py
 
 clean: ## remove the environments and caches, never reports
 	rm -rf .venv .venv-* .cache .ansible .pytest_cache .mypy_cache .ruff_cache .hypothesis

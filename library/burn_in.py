@@ -71,9 +71,9 @@ options:
     default: 120
   slack:
     description: Seconds on top of O(seconds) before a worker counts as hung. Half of it may be used
-      to finish a first cycle over memory.
+      to finish a first cycle over memory, which takes long where other programs run too.
     type: int
-    default: 30
+    default: 60
   memory_fraction:
     description: Share of the memory that is free when its test begins.
     type: float
@@ -158,7 +158,7 @@ ARGUMENTS = {
     "precisions": {"type": "list", "elements": "str", "default": []},
     "distribution": {"type": "str", "default": "normal"},
     "start_timeout": {"type": "int", "default": 120},
-    "slack": {"type": "int", "default": 30},
+    "slack": {"type": "int", "default": 60},
     "memory_fraction": {"type": "float", "default": 0.96},
     "memory_bytes": {"type": "int", "default": 0},
     "progress": {"type": "str"},

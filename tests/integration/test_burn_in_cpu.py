@@ -30,9 +30,12 @@ pytestmark = pytest.mark.skipif(
     "TORCHNODE_TEST_PYTHON=<prefix>/current/bin/python",
 )
 
-#: The module as Ansible runs it, in a process of its own that can be signalled.
+#: The module as Ansible runs it, in a process of its own that can be signalled, also where these
+#: tests were started in the background, with signals ignored.
 RUN_MODULE = """
-import json, sys
+import json, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import ansible.module_utils
 from ansible.module_utils.testing import patch_module_args
 ansible.module_utils.__path__.append(%r)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -347,3 +348,10 @@ def test_amds_library_through_the_same_protocol(monkeypatch: pytest.MonkeyPatch)
     counters = {"ecc_uncorrected": 0, "ecc_corrected": 1, "pcie_replays": 4}
     assert source.counters() == {"ab-12": counters}
     assert source.processes() == {"ab-12": [[7, 9]]}
+
+
+def test_the_page_of_rules_is_fresh() -> None:
+    """docs/verdict-rules.md says what the tables say."""
+    tool = Path(__file__).resolve().parents[2] / "tools" / "verdict_rules_doc.py"
+    done = subprocess.run([sys.executable, str(tool), "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

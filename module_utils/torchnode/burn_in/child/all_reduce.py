@@ -169,4 +169,4 @@ def bus_rate(size: int, devices: int, times: list[float]) -> float:
     2 (n - 1) / n bytes for each byte of the result, as nccl-tests defines it:
     https://github.com/NVIDIA/nccl-tests/blob/master/doc/PERFORMANCE.md, 2026-11-23.
     """
-    return round(rate(size, times) * 2 * (devices - 1) / devices, 2)
+    return float("%.4g" % (rate(size, times) * 2 * (devices - 1) / devices))

@@ -148,7 +148,7 @@ def difference(torch: Any, stage: str, check: str, expected: Any, read: Any) -> 
 def rate(size: int, times: list[float]) -> float:
     """GB/s of copies of ``size`` bytes: the median one's; 0.0 of none."""
     middle = statistics.median(times) if times else 0.0
-    return round(size / middle / 1e9, 2) if middle > 0 else 0.0
+    return float("%.4g" % (size / middle / 1e9)) if middle > 0 else 0.0
 
 
 @contextlib.contextmanager

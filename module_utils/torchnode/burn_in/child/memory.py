@@ -190,4 +190,4 @@ class Memory:
 
 def median(values: list[float]) -> float:
     """The middle one, rounded; 0.0 of none."""
-    return round(sorted(values)[len(values) // 2], 1) if values else 0.0
+    return float("%.4g" % sorted(values)[len(values) // 2]) if values else 0.0

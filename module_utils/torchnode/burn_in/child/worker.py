@@ -1,4 +1,4 @@
-"""The worker: burns one device and tells the parent what it saw. The only importer of torch."""
+"""The worker: burns one device and tells the parent what it saw."""
 
 from __future__ import annotations
 
