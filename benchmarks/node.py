@@ -18,17 +18,23 @@ _WHEELS = "/srv/wheels"
 
 
 class Node:
-    """The container; ``folder`` is this machine's place for its key and inventories."""
+    """The container; ``folder`` is this machine's place for its key and inventories.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    ``volumes`` are mounted over its folders, as podman writes them.
+    """
+
+    def __init__(
+        self, folder: Path, image: str = "localhost/torchnode-node", volumes: Sequence[str] = ()
+    ) -> None:
+        self.folder, self._image_name = folder, image
+        self._volumes = [f"--volume={volume}" for volume in volumes]
         self.environment = {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
         self.port = 0
 
     # ---- container ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start it from the image that `make molecule` has built."""
+        """Start it from an image that Molecule has built."""
         runtime = '[engine]\nruntime = "runc"\n' if shutil.which("runc") else ""
         limits = 'default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n'
         (self.folder / "containers.conf").write_text(f"{runtime}[containers]\n{limits}")
@@ -39,7 +45,7 @@ class Node:
         mounts = [f"--volume={p}:{_WHEELS}/{i}:ro" for i, p in enumerate(self._links())]
         self._run(
             ["podman", "run", "--detach", "--systemd=always", f"--name={NAME}",
-             "--publish=127.0.0.1::22", *mounts, self._image(), "/sbin/init"]
+             "--publish=127.0.0.1::22", *mounts, *self._volumes, self._image(), "/sbin/init"]
         )  # fmt: skip
         self.port = int(self._run(["podman", "port", NAME, "22/tcp"]).rpartition(":")[2])
         self._until_booted()
@@ -105,12 +111,16 @@ class Node:
         return [p for p in os.environ.get("PIP_FIND_LINKS", "").split() if p.startswith("/")]
 
     def _image(self) -> str:
-        given = os.environ.get("TORCHNODE_NODE_IMAGE")
+        plain = self._image_name == "localhost/torchnode-node"
+        given = os.environ.get("TORCHNODE_NODE_IMAGE") if plain else None
         form = "--format={{.Repository}}:{{.Tag}}"
-        named = self._run(["podman", "images", form, "localhost/torchnode-node"])
+        named = self._run(["podman", "images", form, self._image_name])
         found = given or named.partition("\n")[0]
         if not found:
-            raise SystemExit("no node image: run `make molecule`, or set TORCHNODE_NODE_IMAGE")
+            how = "`make molecule`, or set TORCHNODE_NODE_IMAGE" if plain else (
+                "`molecule create -s nvidia_debian`"
+            )  # fmt: skip
+            raise SystemExit(f"no image {self._image_name}: run {how}")
         return found
 
     def _until_booted(self) -> None:

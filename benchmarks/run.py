@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from driver import LINE, Machine, by_hand
 from items import items
 from measure import Cost, adopt_orphans, cost, median
 from node import NODES, ROOT, Node
@@ -183,12 +184,34 @@ def report(bench: Bench) -> None:
     bench.tell("  memory", f"{told['mb']:.0f} MB", "", "1000 MB")
 
 
+def driver(bench: Bench) -> None:
+    """Debian's driver on a fresh node, beside its very packages installed by hand."""
+    machine, packages = Machine(bench.folder / "driver"), set[str]()
+    each: dict[str, list[float]] = {"torchnode": [], "by hand": []}
+    try:
+        for _ in range(min(bench.rounds, DRIVER_ROUNDS)):
+            machine.fresh()
+            before = machine.packages()
+            each["torchnode"].append(bench.play(LINE, machine.inventory(), *NO_TORCH).wall)
+            packages = machine.packages() - before
+            each["by hand"].append(by_hand(machine.fresh(), packages).wall)
+    finally:
+        machine.node.stop()
+    hand, ours = (sorted(each[name])[len(each[name]) // 2] for name in ("by hand", "torchnode"))
+    bench.tell(f"{len(packages)} packages of a driver, by hand", f"{hand:.0f} s")
+    bench.tell("torchnode, a first driver install", f"{ours:.0f} s", f"{ours / hand:.2f}", "1.15")
+
+
+DRIVER_ROUNDS = 3  # a round takes ten minutes with two cores
+NO_TORCH = ("--skip-tags", "python_stack")
+
 ROWS = {
     "survey": survey,
     "second-run": second_run,
     "fleet": fleet,
     "fresh": fresh,
     "report": report,
+    "driver": driver,
 }
 
 
