@@ -60,3 +60,27 @@ def items(prefix: str) -> dict[str, str]:
         "free disk": f"df -Pk {prefix}",
         "last record": f"cat {prefix}/record.json",
     }
+
+
+def items_with_driver(prefix: str) -> dict[str, str]:
+    """The same for a node with NVIDIA's driver and without a stack, as the `driver` row has it."""
+    stack = ("stack", "current", "last record")
+    plain = {name: command for name, command in items(prefix).items() if not name.startswith(stack)}
+    form = (
+        "${db:Status-Abbrev} ${Package} ${Version} ${Architecture} ${source:Package} ${Maintainer}"
+    )
+    return {
+        **plain,
+        "free disk": "df -Pk / /boot /var /usr /opt",
+        "packages": f"dpkg-query -W -f '{form}\\n'",
+        "sources": "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true",
+        "kernels": "ls /lib/modules",
+        "images": "ls /boot/vmlinuz-*",
+        "headers": "ls -d /lib/modules/*/build",
+        "a module for each kernel": "for k in $(ls /lib/modules); do "
+        "modinfo -k $k nvidia-current || true; done",
+        "initramfs": "stat -c '%Y %n' /boot/initrd.img-*",
+        "modprobe": "cat /etc/modprobe.d/*nvidia* 2>/dev/null || true",
+        "another origin": "ls /usr/bin/nvidia-uninstall || true",
+        "services": "systemctl is-active nvidia-persistenced nvidia-fabricmanager || true",
+    }

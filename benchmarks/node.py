@@ -92,7 +92,7 @@ class Node:
         path.write_text(json.dumps({"all": {"vars": common, "hosts": {n: {} for n in names}}}))
         return path
 
-    def pyinfra_inventory(self, name: str) -> Path:
+    def pyinfra_inventory(self, name: str, **more: Any) -> Path:
         """The same for pyinfra."""
         data = {
             "ssh_port": self.port,
@@ -100,6 +100,7 @@ class Node:
             "ssh_key": str(self.folder / "key"),
             "ssh_known_hosts_file": str(self.folder / "known_hosts"),
             "torchnode_prefix": f"{NODES}/{name}",
+            **more,
         }
         path = self.folder / "pyinfra_inventory.py"
         path.write_text(f"nodes = [('127.0.0.1', {data!r})]\n")

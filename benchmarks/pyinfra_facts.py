@@ -9,7 +9,8 @@ from pyinfra import host
 from pyinfra.facts.server import Command
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from items import items
+from items import items, items_with_driver
 
-for command in items(host.data.torchnode_prefix).values():
+asked = items_with_driver if host.data.get("torchnode_driver") else items
+for command in asked(host.data.torchnode_prefix).values():
     host.get_fact(Command, command)
