@@ -91,8 +91,30 @@ def test_a_device_is_found_by_identity_then_by_number(wanted: dict[str, Any], in
     assert found.handle == ("cuda", index)
     assert found.has("bf16")
     assert not found.has("fp8")  # this torch has no _scaled_mm
+    assert not found.has("fp4")
     assert found.size("fp64", {"fp64": 8192, "": 16384}) == 8192
     assert found.describe()["bus"] == "0000:%02x:00" % (0x19 + index)
+
+
+@pytest.mark.parametrize(
+    ("capability", "known", "fp8", "fp4"),
+    [
+        ((8, 0), ("_scaled_mm", "float4_e2m1fn_x2"), False, False),
+        ((9, 0), ("_scaled_mm", "float4_e2m1fn_x2"), True, False),
+        ((10, 0), ("_scaled_mm", "float4_e2m1fn_x2"), True, True),
+        ((10, 0), ("_scaled_mm",), True, False),
+    ],
+)
+def test_narrow_types_by_the_part_and_by_torch(
+    capability: tuple[int, int], known: tuple[str, ...], fp8: bool, fp4: bool
+) -> None:
+    torch = fake_torch("aa")
+    for name in known:
+        setattr(torch, name, None)
+    properties = torch.cuda.get_device_properties(0)
+    properties.major, properties.minor = capability
+    found = device.Cuda(torch, {"device": "cuda0", "uuid": "GPU-aa", "bus": None, "index": 0})
+    assert (found.has("fp8"), found.has("fp4")) == (fp8, fp4)
 
 
 @pytest.mark.parametrize("uuids", [(), ("bb", "cc")])

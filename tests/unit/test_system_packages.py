@@ -13,6 +13,7 @@ import pytest
 from ansible.module_utils.torchnode import manifest
 from ansible.module_utils.torchnode.node import Completed, Node
 from ansible.module_utils.torchnode.package_model import Package, PackageWish
+from ansible.module_utils.torchnode.progress_file import ProgressFile
 from ansible.module_utils.torchnode.system_packages import (
     dnf_text,
     lock_wait,
@@ -23,7 +24,7 @@ from ansible.module_utils.torchnode.system_packages import (
 from ansible.module_utils.torchnode.system_packages.base import Change, Order, Request
 from ansible.module_utils.torchnode.system_packages.dnf import Dnf
 from ansible.module_utils.torchnode.system_packages.failures import PackageError, Problem, explain
-from ansible.module_utils.torchnode.system_packages.runner import compiler_errors
+from ansible.module_utils.torchnode.system_packages.runner import Runner, compiler_errors
 
 WISH = PackageWish("nvidia_driver", ("tool",), "580", ("tool", "lib", "gone"), ("rival-{other}",))
 CANDIDATES = {
@@ -462,3 +463,14 @@ def test_a_stream_that_is_enabled_already_is_not_touched(tmp_path: Path) -> None
     assert not [argv for argv in dnf.asked if "module" in argv]
     Dnf(dnf, str(tmp_path)).put_back()  # type: ignore[arg-type]
     assert dnf.stream == "580-open"
+
+
+def test_the_last_line_before_a_long_silence_is_told(tmp_path: Path) -> None:
+    """DKMS says what it builds in a burst, without the end of the last line, and makes dots."""
+    path = tmp_path / "progress.json"
+    run = Runner(dict(os.environ), ProgressFile(str(path)))
+    says = "printf 'one\\ntwo\\nbuilding'; sleep 2.2; printf .; sleep 1.2"
+    done = run(["sh", "-c", "%s; cat %s; printf end" % (says, path)])
+    assert done.out.startswith("one\ntwo\nbuilding.")
+    assert done.out.endswith("end")
+    assert '"text": "building"' in done.out

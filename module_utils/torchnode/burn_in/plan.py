@@ -19,9 +19,9 @@ MIB = 1 << 20
 #: units are, about one percent with these on an H200 (docs/benchmarks.md). ``integer_size``: with
 #: K = 8192 and whole numbers up to 8 every sum stays at or below 524288 < 2^24.
 _GPU = {
-    "sizes": {"fp64": 8192, "fp32": 8192, "fp8": 32768, "": 16384},
+    "sizes": {"fp64": 8192, "fp32": 8192, "fp8": 32768, "fp4": 32768, "": 16384},
     "integer_size": 8192,
-    "precisions": [["bf16", "fp16"], ["fp8"], ["tf32"], ["fp64"], ["fp32"], ["fp16"]],
+    "precisions": [["bf16", "fp16"], ["fp8"], ["fp4"], ["tf32"], ["fp64"], ["fp32"], ["fp16"]],
 }
 BACKENDS: Mapping[str, Mapping[str, Any]] = {
     "cpu": {

@@ -6,6 +6,8 @@ import os
 import time
 from typing import Any, Callable, Optional
 
+from .precisions import PRECISIONS
+
 #: Compute capabilities with fp64 units at half the fp32 rate; others have 1/32 or 1/64:
 #: https://docs.nvidia.com/cuda/cuda-c-programming-guide/#arithmetic-instructions, 2026-11-23.
 STRONG_FP64 = ((6, 0), (7, 0), (8, 0), (9, 0), (10, 0))
@@ -18,6 +20,7 @@ SINCE = {
     "bf16": (8, 0),
     "tf32": (8, 0),
     "fp8": (8, 9),
+    "fp4": (10, 0),
 }
 
 
@@ -131,7 +134,7 @@ class Cuda:
 
     def has(self, precision: str) -> bool:
         """Whether the part has units for it, and torch a way to use them."""
-        if precision == "fp8" and not hasattr(self._torch, "_scaled_mm"):
+        if not all(hasattr(self._torch, name) for name in PRECISIONS[precision].needs):
             return False
         return self._capability() >= SINCE[precision]
 

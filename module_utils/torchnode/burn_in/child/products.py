@@ -39,8 +39,13 @@ class Job:
     @property
     def flops(self) -> float:
         """Floating-point operations of one product."""
-        rows, inner = self.left.shape
-        return float(2.0 * rows * inner * self.right.shape[1])
+        rows, inner, columns = self.shape
+        return float(2.0 * rows * inner * columns)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, inner length and columns of the product."""
+        return self.precision.shape(self.left, self.right)
 
     @property
     def oracle(self) -> bool:
@@ -261,7 +266,7 @@ def summary(job: Job) -> dict[str, Any]:
     return {
         "precision": job.precision.name,
         "pattern": job.pattern,
-        "shape": [job.left.shape[0], job.left.shape[1], job.right.shape[1]],
+        "shape": list(job.shape),
         "products": job.products,
         "wrong": job.wrong,
         "bytes": job.products * job.reference.numel() * job.reference.element_size(),
