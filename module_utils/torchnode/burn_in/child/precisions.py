@@ -148,7 +148,7 @@ def usable(torch: Any, device: Any, names: list[str]) -> tuple[list[str], dict[s
         try:
             _multiply_some(torch, device, PRECISIONS[name])
             can.append(name)
-        except (RuntimeError, ValueError, NotImplementedError) as error:
+        except (RuntimeError, TypeError, ValueError) as error:
             left_out[name] = str(error).partition("\n")[0][:200]
     torch.ones(1, device=device.handle).cpu()  # raises where the device is gone
     if not can:
