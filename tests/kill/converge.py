@@ -81,10 +81,10 @@ class Converge:
             return False
         return True
 
-    def at_work(self) -> str:
-        """The task that it is at, for the line that tells of a kill."""
+    def last_ended(self) -> str:
+        """The last task that has told of a node, for the line that tells of a kill."""
         tasks = re.findall(r"^TASK \[(.*?)\]", self.out(), re.MULTILINE)
-        return tasks[-1] if tasks else "nothing yet"
+        return tasks[-1] if tasks else "nothing"
 
     def kill(self, number: signal.Signals) -> None:
         """Signal the process group, as a terminal does for Ctrl-C, and wait for its end."""

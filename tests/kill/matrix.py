@@ -116,12 +116,12 @@ def undisturbed(lab: Lab) -> tuple[list[str], float]:
 
 
 def struck(lab: Lab, point: Point, seconds: float, expected: list[str]) -> tuple[str, list[str]]:
-    """(What it was killed at, why it is not mended). A run that was faster than ``seconds``, and
+    """(After which task it was killed, why it is not mended). A run that was faster than ``seconds``, and
     so was not killed, does not count: the point is made anew by its own time."""
     with fresh(lab, "point%d" % point.number) as node:
         run = Converge(node, 1)
         if run.wait(point.part * seconds):
-            task = run.at_work()
+            task = run.last_ended()
             WAYS[point.way](run, node)
             return task, mended(node, expected)
         faster = run.end().seconds
@@ -155,7 +155,7 @@ def matrix(lab: Lab, chosen: list[Point]) -> int:
     for point in chosen:
         task, wrong = struck(lab, point, seconds, expected)
         failed += bool(wrong)
-        at = "point %2d: %-9s at %4.1f %% (%s)" % (
+        at = "point %2d: %-9s at %4.1f %% (after: %s)" % (
             point.number, point.way, 100 * point.part, task,
         )  # fmt: skip
         print("%s %s" % (at, "NOT MENDED" if wrong else "mended"), flush=True)
