@@ -68,9 +68,11 @@ from ansible.module_utils.torchnode.progress_file import ProgressFile
 from ansible.module_utils.torchnode.survey import default_prefix
 from ansible.module_utils.torchnode.system import read_user
 from ansible.module_utils.torchnode.system_packages import removal
+from ansible.module_utils.torchnode.system_packages.base import Order
 from ansible.module_utils.torchnode.system_packages.failures import PackageError
 from ansible.module_utils.torchnode.system_packages.package_set import manager_of
 from ansible.module_utils.torchnode.system_packages.runner import Runner, environment
+from ansible.module_utils.torchnode.system_packages.turn import turn
 
 
 def take_out_packages(node: Node, prefix: str, check: bool) -> List[str]:
@@ -78,7 +80,8 @@ def take_out_packages(node: Node, prefix: str, check: bool) -> List[str]:
     if not removal.noted(node, prefix):
         return []
     run = Runner(environment(os.environ, ""), ProgressFile(None))
-    return removal.take_out(node, prefix, manager_of(node, run), run, check)
+    with turn(node, Order.wait_seconds, run.tell, check):
+        return removal.take_out(node, prefix, manager_of(node, run), run, check)
 
 
 def told(prefix: str, removed: List[str], kept: List[str], packages: List[str], check: bool) -> str:

@@ -225,7 +225,7 @@ def driver_problem(facts: Facts, driver: Optional[Driver], choice: DriverChoice)
     if driver is None or not (driver.loaded or driver.on_disk or driver.userspace):
         return "no NVIDIA driver is installed"
     if not (driver.loaded or driver.on_disk or driver.device_nodes):
-        return "no kernel has a module of the driver, of which library %s is there" % (
+        return "the running kernel has no module of the driver, of which library %s is there" % (
             driver.userspace
         )
     if not driver.loaded:

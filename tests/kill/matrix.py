@@ -116,8 +116,10 @@ def undisturbed(lab: Lab) -> tuple[list[str], float]:
 
 
 def struck(lab: Lab, point: Point, seconds: float, expected: list[str]) -> tuple[str, list[str]]:
-    """(After which task it was killed, why it is not mended). A run that was faster than ``seconds``, and
-    so was not killed, does not count: the point is made anew by its own time."""
+    """(After which task it was killed, why it is not mended).
+
+    A run that was faster than ``seconds``, and so was not killed, does not count: the point is made
+    anew by its own time."""
     with fresh(lab, "point%d" % point.number) as node:
         run = Converge(node, 1)
         if run.wait(point.part * seconds):

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 import pytest
 from helpers import LOCKS, FixtureNode, machine, policy
@@ -58,6 +58,23 @@ def test_each_generation(
     assert {g.mig for g in facts.accelerators} == {None}
     (driver,) = facts.drivers
     assert (driver.loaded, driver.flavour) == ("580.159.04", flavour)
+
+
+def test_debians_module_has_a_name_of_its_own(tmp_path: Path) -> None:
+    """`modinfo nvidia` knows nvidia-current-open.ko under no name, only modprobe.d leads to it."""
+    node = FixtureNode(tmp_path, "nvidia/h100-x1")
+    path = "/lib/modules/6.1.0-50-amd64/updates/dkms/nvidia-current-open.ko"
+    node.write("/proc/sys/kernel/osrelease", "6.1.0-50-amd64\n")
+    node.write(path, "")
+
+    def modinfo(argv: Sequence[str]) -> Completed:
+        if argv[-1] != path:
+            return Completed(1, "", "modinfo: ERROR: Module nvidia not found.\n")
+        return Completed(0, "license:        Dual MIT/GPL\nversion:        535.261.03\n")
+
+    node.answers["modinfo"] = modinfo
+    (driver,) = read(node).drivers
+    assert (driver.on_disk, driver.flavour) == ("535.261.03", "open")
 
 
 def test_nvswitches_are_switches_and_no_gpus(tmp_path: Path) -> None:

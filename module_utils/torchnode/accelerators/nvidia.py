@@ -12,6 +12,7 @@ import re
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..data.nvidia_parts import NVSWITCH_IDS, lookup, lookup_name
+from ..host_survey import read_module
 from ..model import Accelerator, Driver
 from ..node import Node
 from ..system import read_container
@@ -89,14 +90,13 @@ class Nvidia:
     def driver(self, node: Node, found: Sequence[Accelerator]) -> Optional[Driver]:
         """Module on disk, module loaded, library and device nodes, each read for itself."""
         banner = node.read("/proc/driver/nvidia/version") or ""
-        on_disk = node.run(["modinfo", "-F", "version", "nvidia"])
-        licence = node.run(["modinfo", "-F", "license", "nvidia"])
+        on_disk, flavour = _on_disk(node)
         driver = Driver(
             vendor=self.vendor,
-            on_disk=on_disk.out.strip() or None if on_disk.rc == 0 else None,
+            on_disk=on_disk,
             loaded=_loaded_version(node),
             userspace=_library_version(node),
-            flavour=_flavour(licence.out if licence.rc == 0 else "", banner),
+            flavour=flavour or _flavour("", banner),
             device_nodes=_device_nodes(node),
         )
         nothing = not (driver.on_disk or driver.loaded or driver.userspace or driver.device_nodes)
@@ -333,6 +333,20 @@ def _loaded_version(node: Node) -> Optional[str]:
 def _banner_version(banner: str) -> Optional[str]:
     match = re.search(r"\b(\d{3}\.\d+(?:\.\d+)?)\b", banner)
     return match.group(1) if match else None
+
+
+def _on_disk(node: Node) -> Tuple[Optional[str], Optional[str]]:
+    """(version, flavour) of the module for the kernel that runs, None for no module.
+
+    Debian names the file nvidia-current or nvidia-current-open, which modinfo does not find by
+    the module's name: there its file is looked for.
+    """
+    version = node.run(["modinfo", "-F", "version", "nvidia"])
+    if version.rc != 0 or not version.out.strip():
+        version_of, flavour = read_module(node, node.read("/proc/sys/kernel/osrelease") or "")
+        return version_of or None, flavour or None
+    licence = node.run(["modinfo", "-F", "license", "nvidia"])
+    return version.out.strip(), _flavour(licence.out if licence.rc == 0 else "", "")
 
 
 def _flavour(licence: str, banner: str) -> Optional[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import signal
 import subprocess
 import threading
-from typing import Dict, List, Mapping, Protocol, Sequence
+from typing import Dict, Iterator, List, Mapping, Protocol, Sequence
 
 from ..node import Completed
-from ..progress_file import ProgressFile
+from ..progress_file import EVERY, ProgressFile
 
 #: A DKMS build for several kernels on a slow disk takes half an hour; nothing takes this long.
 LIMIT_SECONDS = 3 * 3600.0
@@ -52,6 +53,7 @@ class Runner:
         self._env = dict(env)
         self.progress = progress
         self._lines = 0
+        self._told = self._last = ""
 
     def __call__(self, argv: Sequence[str]) -> Completed:
         """Run to the end. A session of its own: Ctrl-C on the way here must not cut dpkg short."""
@@ -75,16 +77,40 @@ class Runner:
     def tell(self, text: str) -> None:
         """Say what is going on, to whoever looks."""
         self._lines += 1
-        if self.progress.due():
-            self.progress.write({"text": text, "rank": self._lines})
+        self._last = text
+        self._tell_last()
+
+    def _tell_last(self) -> None:
+        if self._last != self._told and self.progress.due():
+            self.progress.write({"text": self._last, "rank": self._lines})
+            self._told = self._last
 
     def _read(self, process: subprocess.Popen[bytes]) -> List[str]:
         said: List[str] = []
-        for line in process.stdout or ():
+        for line in _lines(process.stdout.fileno() if process.stdout else -1):
             said.append(line.decode("utf-8", "replace"))
-            if said[-1].strip():
+            if re.search(r"\w", said[-1]):  # DKMS makes dots while it builds
                 self.tell(said[-1].strip())
+            # What takes minutes is announced by the last line of many, such as DKMS's.
+            self._tell_last()
         return said
+
+
+def _lines(descriptor: int) -> Iterator[bytes]:
+    """Each line as it comes; what there is of it, where nothing came for as long as a progress
+    file waits."""
+    rest = b""
+    while True:
+        if not select.select([descriptor], [], [], EVERY)[0]:
+            yield rest
+            rest = b""
+            continue
+        read = os.read(descriptor, 65536)
+        if not read:
+            break
+        *whole, rest = (rest + read).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+    yield rest
 
 
 def compiler_errors(output: str) -> List[str]:
