@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence, Tuple
 
-from . import dkms
+from . import dkms, initramfs
 from .data import managed_files
 from .host_survey import read_host, read_module, read_services
 from .kernel_order import Order, Problem
@@ -61,38 +61,10 @@ def stale(host: HostSoftware) -> List[Kernel]:
 
 
 def _rebuild(node: Node, release: str, run: Run) -> None:
-    image = _image(node, release)
-    if node.exists("/usr/sbin/update-initramfs"):
-        command = ["update-initramfs", "-u", "-k", release]
-    else:
-        command = ["dracut", "--force", image, release]
-    done = run(command)
-    if done.rc != 0:
-        raise Problem(
-            "%s: %s" % (" ".join(command), (done.out or done.err).strip()[-600:]),
-            "The initramfs could not be written.",
-            "Look for room in /boot and for what the command says; the old image still boots.",
-        )
-    _look_into(node, image, run)
-
-
-def _image(node: Node, release: str) -> str:
-    """The initramfs that is there, by the name that Debian or Enterprise Linux give it."""
-    names = ("/boot/initrd.img-" + release, "/boot/initramfs-%s.img" % release)
-    return next((path for path in names if node.exists(path)), names[1])
-
-
-def _look_into(node: Node, image: str, run: Run) -> None:
-    """Refuse an image that would load a rival. Raises Problem, also where it cannot be read."""
-    tool = "lsinitramfs" if node.exists("/usr/bin/lsinitramfs") else "lsinitrd"
-    listing = run([tool, image])
-    if listing.rc != 0:
-        raise Problem(
-            "%s %s: %s" % (tool, image, (listing.out or listing.err).strip()[-300:]),
-            "The new initramfs cannot be read, so that nobody knows what it would load.",
-            "Look for room in /boot, run the command by hand, and run again.",
-        )
-    rival = _may_load_rival(listing.out)
+    """Write an image anew, and refuse one that would load a rival. Raises Problem."""
+    initramfs.write(node, release, run)
+    image = initramfs.image(node, release)
+    rival = _may_load_rival(initramfs.listing(node, image, run))
     if rival:
         raise Problem(
             "%s holds %s and not %s, which forbids it" % (image, rival, managed_files.MODPROBE),

@@ -22,3 +22,6 @@ for file in passwd group; do
     cut -d: -f1 "$file" | sort | grep -v '^nvpd$' | sed "s/^/$file /"
 done
 ls -d /lib/modules/* /lib/modules/*/updates /usr/src/* /opt/* /usr/local/cuda* 2>/dev/null | sed 's/^/folder /'
+for image in /boot/initrd.img-*; do
+    lsinitramfs "$image" | grep '^etc/modprobe.d/' | sed "s|^|initramfs ${image##*img-} |" || true
+done

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Collection, List, Set
 
+from .. import initramfs, kernel_order
 from ..node import Node
 from . import notes, transaction
 from .base import Manager, Order, Request
+from .failures import PackageError, Problem
 from .runner import Run
 from .sources import SourceOrder, Sources
 
@@ -36,7 +38,8 @@ def take_out(node: Node, prefix: str, manager: Manager, run: Run, check: bool) -
         order = Order(note.wish, files, absent=True, prefix=prefix)
         done = transaction.apply(manager, order, node.root, check)
         said.append("%s: %s" % (component, done.said))
-    said += [] if check else _shared(manager, brought)
+    if names and not check:
+        said += _shared(manager, brought) + _images(node, run)
     for wish in notes.widened(node, prefix):
         narrow = SourceOrder(wish, prefix=prefix, absent=True)
         said.append("sources: " + Sources(node, run).apply(narrow, check).said)
@@ -50,3 +53,12 @@ def _shared(manager: Manager, brought: Collection[str]) -> List[str]:
         return []
     manager.run(Request(remove=names, purge=True))
     return ["%d more that nothing needs" % len(names)]
+
+
+def _images(node: Node, run: Run) -> List[str]:
+    """Take the driver's settings out of every initramfs. Raises PackageError."""
+    try:
+        return initramfs.renew(node, run)
+    except kernel_order.Problem as problem:
+        told = Problem("initramfs", problem.what, problem.cause, problem.remedy)
+        raise PackageError(told) from problem
