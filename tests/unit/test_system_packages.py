@@ -307,6 +307,26 @@ def test_what_one_component_brought_and_another_kept_goes_with_the_last(tmp_path
     assert "dependency" in manager.purged
 
 
+@pytest.mark.parametrize("rc", [0, 1])
+def test_an_initramfs_keeps_no_setting_of_what_is_gone(tmp_path: Path, rc: int) -> None:
+    for path in ("boot/vmlinuz-6.1", "boot/initrd.img-6.1", "lib/modules/6.1/modules.dep"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    manager, node = FakeManager({}), Node(str(tmp_path))
+    transaction.apply(manager, Order(WISH, prefix="/opt/t"), str(tmp_path))
+
+    def run(argv: Sequence[str]) -> Completed:
+        listed = argv[0] == "lsinitrd"
+        return Completed(0 if listed else rc, "etc/modprobe.d/gone.conf\n" if listed else "full")
+
+    if rc:
+        with pytest.raises(PackageError, match="dracut --force /boot/initrd.img-6.1 6.1: full"):
+            removal.take_out(node, "/opt/t", manager, run, False)
+        return
+    said = removal.take_out(node, "/opt/t", manager, run, False)
+    assert said[-1] == "rebuilt the initramfs of kernel 6.1"
+
+
 def test_the_folder_that_a_file_needed_goes_with_it(tmp_path: Path) -> None:
     """And one that was there before stays."""
     (tmp_path / "etc/systemd").mkdir(parents=True)
