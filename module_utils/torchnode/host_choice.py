@@ -212,7 +212,10 @@ def _sources(
         if whose == "nvidia":
             sources.append(nvidia_packages.system_source_wish(system, whose))
     if host.container_toolkit:
-        sources.append(nvidia_packages.container_wish(system)[0])
+        sources.append(nvidia_packages.container_wish(
+            system, host.container_repository_url, host.nvidia_key_file,
+            host.nvidia_key_fingerprint,
+        )[0])  # fmt: skip
     return [source for source in sources if source is not None]
 
 

@@ -130,16 +130,23 @@ def _known_key(name: str) -> Tuple[str, str]:
     )  # fmt: skip
 
 
-def container_wish(system: System) -> Tuple[SourceWish, PackageWish]:
-    """The container toolkit: one repository for all systems of a family. Raises Conflict."""
+def container_wish(
+    system: System, mirror: str = "", key_file: str = "", fingerprint: str = ""
+) -> Tuple[SourceWish, PackageWish]:
+    """The container toolkit: one repository for all systems of a family.
+
+    ``mirror`` is the folder of a mirror with ``deb`` and ``rpm`` in it, '' for NVIDIA's; a mirror's
+    key may be the operator's. Raises Conflict.
+    """
     row = package_system(system)
-    key, fingerprint = _known_key("libnvidia-container")
+    own = mirror and key_file
+    key, full = _operators_key(key_file, fingerprint) if own else _known_key("libnvidia-container")
     _arch(row, system)
     arch = tables.DEBIAN_ARCHES[system.machine] if row.family == "deb" else system.machine
     source = SourceWish(
         row.family, "torchnode-nvidia-container-toolkit",
-        "%s/%s/%s/" % (tables.CONTAINER_REPOSITORY, row.family, arch),
-        "/" if row.family == "deb" else "", (), key, fingerprint,
+        "%s/%s/%s/" % ((mirror or tables.CONTAINER_REPOSITORY).rstrip("/"), row.family, arch),
+        "/" if row.family == "deb" else "", (), key, full,
         "" if row.family == "deb" else "index",
     )  # fmt: skip
     names = tables.CONTAINER_PACKAGES

@@ -34,6 +34,7 @@ class HostPolicy:
     cudnn: str = ""
     cudnn_source: str = "auto"
     container_toolkit: bool = False
+    container_repository_url: str = ""
     dcgm: bool = False
     secure_boot_key: str = ""
     secure_boot_certificate: str = ""
@@ -135,8 +136,8 @@ def read_host(given: Mapping[str, Any]) -> HostPolicy:
     text = {
         name: str(given.get(name) or "")
         for name in (
-            "nvidia_repository_url", "nvidia_key_file", "secure_boot_key",
-            "secure_boot_certificate",
+            "nvidia_repository_url", "nvidia_key_file", "container_repository_url",
+            "secure_boot_key", "secure_boot_certificate",
         )
     }  # fmt: skip
     return HostPolicy(

@@ -14,7 +14,7 @@ def main() -> None:
     """Read the arguments, build, print."""
     parser = argparse.ArgumentParser(prog="stub_repository", description=__doc__)
     parser.add_argument("root", type=Path, help="the folder that torchnode is told as repository")
-    parser.add_argument("distros", nargs="+", help="ubuntu2404, debian12, rhel9, ...")
+    parser.add_argument("distros", nargs="+", help="ubuntu2404, debian12, rhel9, container, ...")
     parser.add_argument("--arch", default="x86_64", choices=("x86_64", "sbsa"))
     parser.add_argument("--drivers", nargs="+", default=DRIVERS, help="the versions it holds")
     faults = "; ".join("%s: %s" % item for item in FAULTS.items() if item[0])

@@ -19,6 +19,9 @@ FAULTS = {
     "damaged": "Packages, or primary.xml, does not have the hash that was signed",
 }
 
+#: The container toolkit's repository, one for all systems with deb packages; not by distribution.
+CONTAINER = "container"
+
 #: The names that NVIDIA gives its keys; the stand-in's own key lies under them.
 KEY_NAMES = {
     "deb": "3bf863cc.pub",
@@ -39,7 +42,7 @@ class Repository:
 
 def family(distro: str) -> str:
     """'deb' or 'rpm'."""
-    return "deb" if distro.startswith(("debian", "ubuntu")) else "rpm"
+    return "deb" if distro.startswith(("debian", "ubuntu", CONTAINER)) else "rpm"
 
 
 def build(
@@ -76,13 +79,18 @@ def one(
 ) -> Repository:
     """One system's repository."""
     kind = family(distro)
-    folder = root / distro / arch
+    folder = root / CONTAINER / "deb" / "amd64" if distro == CONTAINER else root / distro / arch
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     key = folder / KEY_NAMES.get(distro, KEY_NAMES[kind])
     trusted.export(key)
     if kind == "deb":
-        stubs = catalogue_deb.catalogue(distro, drivers)
+        beside = distro == CONTAINER
+        stubs = (
+            catalogue_deb.container_toolkit()
+            if beside
+            else catalogue_deb.catalogue(distro, drivers)
+        )
         written = [(stub, deb.write_deb(folder, stub, arch)) for stub in stubs]
         deb.write_index(folder, written, arch, fault == "expired")
         used.sign_release(folder)

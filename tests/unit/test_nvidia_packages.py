@@ -488,6 +488,12 @@ def test_the_container_toolkit_has_its_own_repository_and_key() -> None:
     assert source.uri == tables.CONTAINER_REPOSITORY + "/deb/arm64/"
     assert source.fingerprint == VENDOR_KEYS["libnvidia-container"].fingerprint
     assert "nvidia-container-toolkit" in wish.packages
+    mirror = names.container_wish(NOBLE, "https://m/c/")[0]
+    assert (mirror.uri, mirror.fingerprint) == ("https://m/c/deb/amd64/", source.fingerprint)
+    own = names.container_wish(NOBLE, "https://m/c", "/keys/own.pub", "A" * 40)[0]
+    assert (own.key, own.fingerprint) == ("/keys/own.pub", "A" * 40)
+    theirs = names.container_wish(NOBLE, "", "/keys/own.pub", "A" * 40)[0]
+    assert theirs.fingerprint == source.fingerprint, "a mirror's key is not NVIDIA's own server's"
     rpm = names.container_wish(EL9)[0]
     assert rpm.uri.endswith("/rpm/x86_64/")
     assert (source.signs, rpm.signs) == ("", "index")

@@ -320,7 +320,7 @@ def test_an_initramfs_keeps_no_setting_of_what_is_gone(tmp_path: Path, rc: int) 
         return Completed(0 if listed else rc, "etc/modprobe.d/gone.conf\n" if listed else "full")
 
     if rc:
-        with pytest.raises(PackageError, match="dracut --force /boot/initrd.img-6.1 6.1: full"):
+        with pytest.raises(PackageError, match=r"initrd\.img-6\.1 6\.1: full"):
             removal.take_out(node, "/opt/t", manager, run, False)
         return
     said = removal.take_out(node, "/opt/t", manager, run, False)

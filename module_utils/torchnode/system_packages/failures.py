@@ -75,7 +75,8 @@ _RULES: Tuple[Tuple[str, str, str, str], ...] = (
         r"Release file for .* is (?:expired|not valid yet)|Release file .* expired since",
         "The repository's signed index is out of date, or this node's clock is wrong.",
         "Compare `date -u` with the right time. If it is right, the mirror has stopped following "
-        "its origin: sync it again, or name another in torchnode_nvidia_repository_url.",
+        "its origin: sync it again, or name another in torchnode_nvidia_repository_url (for the "
+        "container toolkit torchnode_container_repository_url).",
     ),
     (
         "forbidden",
@@ -127,7 +128,8 @@ _RULES: Tuple[Tuple[str, str, str, str], ...] = (
         r"|Failed to fetch|Failed to download",
         "The repository's server does not answer this node.",
         "Try it from the node with curl. Set torchnode_proxy, or a mirror that the node reaches in "
-        "torchnode_nvidia_repository_url.",
+        "torchnode_nvidia_repository_url (for the container toolkit "
+        "torchnode_container_repository_url).",
     ),
     (
         "no_version",

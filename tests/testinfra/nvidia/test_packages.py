@@ -25,16 +25,27 @@ class Expected:
     dnf_stream: str = ""
     toolkit: str = ""  # of the distribution: /usr/bin/nvcc
     cudnn: str = ""  # from a wheel
+    beside: Tuple[str, ...] = ()  # DCGM and the container toolkit
 
 
+BESIDE = (
+    "datacenter-gpu-manager-4-core",
+    "datacenter-gpu-manager-4-cuda13",
+    "libnvidia-container1",
+    "nvidia-container-toolkit",
+    "nvidia-container-toolkit-base",
+)
 EXPECTED = {
     "ubuntu2404": Expected(
-        "580.95.05", ("libnvidia-compute-580", "nvidia-persistenced", "nvidia-dkms-580-open")
+        "580.95.05",
+        ("libnvidia-compute-580", "nvidia-persistenced", "nvidia-dkms-580-open"),
+        beside=BESIDE,
     ),
     "debian12": Expected(
         "580.126.20",
         ("nvidia-driver-cuda", "nvidia-kernel-open-dkms", "firmware-nvidia-gsp"),
         fabric="nvidia-fabricmanager",
+        beside=BESIDE,
     ),
     "rocky9": Expected(
         "580.95.05",
@@ -194,6 +205,20 @@ def test_fabric_manager_is_where_an_nvswitch_is(
         assert found == {}
         return
     assert found.get(expected.fabric) == expected.version
+
+
+def test_dcgm_and_the_container_toolkit_are_there_held_and_quiet(
+    expected: Expected, host: Host, installed: dict[str, str]
+) -> None:
+    """No GPU answers: DCGM's host engine does not run, and nobody says where GPUs are."""
+    found = {n for n in installed if n.startswith(("datacenter-gpu", "nvidia-container"))}
+    assert found <= set(expected.beside), "more than was asked for"
+    assert set(expected.beside) <= set(installed)
+    if expected.beside:
+        assert set(expected.beside) <= set(host.check_output("apt-mark showhold").split())
+        assert host.run("systemctl is-active nvidia-dcgm.service").stdout.strip() == "inactive"
+        assert not file(host, "/etc/cdi/nvidia.yaml").exists
+        assert not file(host, "/var/run/cdi/nvidia.yaml").exists
 
 
 def test_no_unit_has_failed_for_want_of_hardware(host: Host) -> None:
