@@ -64,6 +64,35 @@ def test_an_unreachable_node_is_unknown_and_the_others_go_on(fleet):
     assert "survey.reachable incomplete" in ended.out
 
 
+REBOOT_OF_ONE = """
+- import_playbook: {root}/playbooks/stages/survey.yml
+- hosts: all
+  gather_facts: false
+  vars: {{_torchnode_stage: apply}}
+  tasks:
+    - name: Reboot the node and wait for it
+      ansible.builtin.reboot: {{reboot_timeout: 1}}
+      when: inventory_hostname == 'a'
+    - name: Go on
+      ansible.builtin.command: touch {folder}/went-on-{{{{ inventory_hostname }}}}
+"""
+
+
+def test_a_node_that_does_not_come_back_is_unknown_and_the_others_go_on(fleet):
+    """Ansible reboots no local node, and says so: a reboot that fails, without a reboot."""
+    fleet.add("a", "b")
+    playbook = fleet.folder / "reboot.yml"
+    playbook.write_text(REBOOT_OF_ONE.format(root=ROOT, folder=fleet.folder))
+    ended = fleet.play(str(playbook))
+    assert ended.status == 2
+    outcome = ended.worst("a", "incomplete")
+    assert outcome["id"] == "apply.reachable"
+    assert "local connection" in outcome["observed"]
+    assert ended.verdicts["a"] == "UNKNOWN"
+    assert not [o for o in ended.nodes["a"]["outcomes"] if o["result"] == "fail"]
+    assert [path.name for path in fleet.folder.glob("went-on-*")] == ["went-on-b"]
+
+
 @pytest.mark.parametrize("ended_by", ["ctrl_c", "terminated"])
 def test_an_interruption_tells_what_was_not_proven_and_leaves_no_process(fleet, hanging, ended_by):
     """SIGINT as a terminal sends it, or SIGTERM as a CI system does, in the middle of verify."""
