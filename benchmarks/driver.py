@@ -22,11 +22,17 @@ ONE_KERNEL = (
     "apt-get purge -qq --yes linux-image-amd64 $(ls /boot | "
     "sed -n '/cloud/! s/^vmlinuz-/linux-image-/p')"
 )
-LIST = "dpkg-query -W -f '${db:Status-Abbrev}${Package}=${Version}\\n' | sed -n 's/^ii //p' | sort"
+LIST = "dpkg-query -W -f '${db:Status-Abbrev}${Package}=${Version}\\n' | sed -n 's/^.i //p' | sort"
+#: On a machine that runs its own kernel the packages' scripts compile the modules for it; in a
+#: container, which runs its host's, that is asked for.
 BY_HAND = """export DEBIAN_FRONTEND=noninteractive
 sed -i 's/ main$/ main contrib non-free non-free-firmware/' /etc/apt/sources.list
 apt-get update -qq
-apt-get install -qq --yes --no-install-recommends {packages}"""
+apt-get install -qq --yes --no-install-recommends {packages}
+for kernel in $(ls /lib/modules); do
+    dkms autoinstall -k $kernel
+    modinfo -k $kernel -F version nvidia-current-open
+done"""
 
 
 class Machine:
