@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from typing import Any
 
 import pytest
@@ -124,6 +126,17 @@ def test_exact_integers_stay_exact(backend: str) -> None:
 
 def test_sources_fit_into_the_pipe_that_carries_them() -> None:
     assert len(payload()) < 200 * 1024
+
+
+def test_a_source_travels_behind_those_that_it_imports() -> None:
+    """The child executes them one after the other: what is not there yet cannot be imported."""
+    sent: set[str] = set()
+    for name, source in json.loads(payload()):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                wanted = {node.module} if node.module else {alias.name for alias in node.names}
+                assert wanted <= sent, "%s comes before %s" % (name, wanted - sent)
+        sent.add(name)
 
 
 def test_progress_needs_a_folder(tmp_path: Any) -> None:
