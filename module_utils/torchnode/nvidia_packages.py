@@ -10,7 +10,7 @@ import re
 from typing import List, Optional, Sequence, Tuple
 
 from .data import nvidia_packages as tables
-from .data.compatibility import DRIVER_BRANCHES
+from .data.compatibility import DRIVER_BRANCHES, TOOLKIT_DRIVERS, version_key
 from .data.nvidia_packages import DriverNames, PackageSystem
 from .data.vendor_keys import VENDOR_KEYS
 from .model import Accelerator, System
@@ -314,6 +314,7 @@ def toolkit_wish(system: System, origin: str, cuda: str) -> PackageWish:
     """One CUDA toolkit ('12.8'), never by a meta-package that brings a driver. Raises Conflict."""
     row = package_system(system)
     if origin != DISTRIBUTION:
+        _made_toolkit(cuda)
         name = "cuda-toolkit-" + cuda.replace(".", "-")
         return PackageWish("cuda_toolkit", (name,), "", (name,))
     if cuda == row.toolkit:
@@ -325,6 +326,21 @@ def toolkit_wish(system: System, origin: str, cuda: str) -> PackageWish:
         "torchnode_cuda_toolkits", "'%s'" % cuda, has,
         "Ask for that one, or set torchnode_nvidia_source: nvidia, which has every toolkit.",
         "CUDA toolkit " + row.toolkit if row.toolkit else "torchnode_nvidia_source nvidia",
+    )  # fmt: skip
+
+
+def _made_toolkit(cuda: str) -> None:
+    """Raises Conflict for a release that no table knows: the driver would be installed first."""
+    known = [row.cuda for row in TOOLKIT_DRIVERS]
+    if cuda in known:
+        return
+    older = [other for other in known if version_key(other) < version_key(cuda)]
+    raise Conflict(
+        "torchnode_cuda_toolkits", "'%s'" % cuda, "one of " + ", ".join(known),
+        "Choose one of these. Where NVIDIA has made a later one, add a row for it to "
+        "data/compatibility.py.",
+        "CUDA toolkit " + (older[-1] if older else known[0]),
+        cause="No table knows a CUDA toolkit of this release.",
     )  # fmt: skip
 
 

@@ -458,6 +458,19 @@ def test_a_toolkit_that_the_distribution_lacks_names_the_one_it_has() -> None:
     assert "nvidia" in none.value.nearest
 
 
+@pytest.mark.parametrize(
+    ("cuda", "nearest"), [("14.0", "13.3"), ("12.7", "12.6"), ("9.9", "11.8"), ("12.10", "12.9")]
+)
+@pytest.mark.parametrize("where", [NOBLE, DEBIAN12, EL9])
+def test_a_toolkit_that_no_row_has_is_refused_with_the_nearest(
+    where: System, cuda: str, nearest: str
+) -> None:
+    with pytest.raises(Conflict) as refused:
+        names.toolkit_wish(where, "nvidia", cuda)
+    assert refused.value.argument == "torchnode_cuda_toolkits"
+    assert refused.value.nearest == "CUDA toolkit " + nearest
+
+
 def test_the_fixture_of_the_archive_agrees_with_the_toolkits_in_the_table() -> None:
     for where, suite in ((DEBIAN12, "bookworm"), (DEBIAN13, "trixie")):
         version = {p.name: p.version for p, _ in debian_packages(suite)}["nvidia-cuda-toolkit"]
