@@ -97,23 +97,27 @@ def check_branch(facts: Facts, policy: Policy, devices: Sequence[Accelerator]) -
     if not wished or (wished == loaded and _serves_all(int(loaded), devices)):
         _check_default(facts, policy, devices)
         return
-    usable = [
-        branch.branch
-        for branch in tables.DRIVER_BRANCHES
-        if _serves_all(int(branch.branch), devices) and _has(facts, policy, branch.branch)
-    ]
+    branches = [branch.branch for branch in tables.DRIVER_BRANCHES]
+    serving = [branch for branch in branches if _serves_all(int(branch), devices)]
+    usable = [branch for branch in serving if _has(facts, policy, branch)]
     if wished in usable:
         return
     if not usable:
         _check_default(facts, replace(policy, driver_version=""), devices)
-    narrowed = len(usable) < len(tables.DRIVER_BRANCHES)
+    why = [
+        words
+        for words, fewer in (
+            ("serve " + _generations(devices), len(serving) < len(branches)),
+            ("this system's packages have", len(usable) < len(serving)),
+        )
+        if fewer
+    ]
     default = host_choice.default_branch(facts, policy)
     nearest = next((b for b in (loaded, default, *usable[-1:]) if b in usable), default)
     raise Conflict(
         "torchnode_driver_version", "'%s'" % policy.driver_version,
         "one of %s%s" % (
-            ", ".join(usable),
-            ", the branches that serve " + _generations(devices) if narrowed else "",
+            ", ".join(usable), ", the branches that " + " and that ".join(why) if why else "",
         ),
         "Choose one of these, or leave it empty for the branch that is loaded, else %s." % default,
         "branch " + nearest,
