@@ -7,7 +7,7 @@ compute capability, 90 on an H100 or H200), and name its folder:
     python benchmarks/beside_gpu_burn.py --gpu-burn FOLDER --python PYTHON_WITH_TORCH
 
 Both draw their operands uniformly from [0, 10), as gpu-burn does: under a power cap the data
-changes the rate. Power is the mean of nvidia-smi's readings in the second half of a turn. The
+changes the rate. Power is the mean of nvidia-smi's readings in the second half of the work. The
 rate of gpu-burn is the median of those that it prints after the first third; its figures count
 1.0005 times the operations of a product (OPS_PER_MUL in its source), which is taken out.
 """
@@ -55,9 +55,9 @@ class Power:
         self._thread.join()
 
     def mean(self) -> float:
-        """Mean W in the second half, as long as the device worked: above half of the highest."""
-        late = self._readings[len(self._readings) // 2 :]
-        return statistics.mean(watts for watts in late if watts > 0.5 * max(late))
+        """Mean W while the device worked, above half of the highest, in the second half of that."""
+        busy = [watts for watts in self._readings if watts > 0.5 * max(self._readings)]
+        return statistics.mean(busy[len(busy) // 2 :])
 
     def _read(self) -> None:
         query = ["nvidia-smi", "-i", "0", "--query-gpu=power.draw", "--format=csv,noheader,nounits"]

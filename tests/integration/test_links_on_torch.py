@@ -68,6 +68,7 @@ class SentWrong(host_link.HostLink):
         pinned = super()._take_memory(seed)
         self._kept = self._kept.clone()
         self._kept[77] += 1
+        self._sources = [self._kept.bitwise_not(), self._kept]
         self._to_device = lambda: (0.001, [])  # as if every later copy were right
         return pinned
 

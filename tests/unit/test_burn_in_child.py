@@ -92,7 +92,7 @@ def test_a_device_is_found_by_identity_then_by_number(wanted: dict[str, Any], in
     assert found.has("bf16")
     assert not found.has("fp8")  # this torch has no _scaled_mm
     assert not found.has("fp4")
-    assert found.size("fp64", {"fp64": 8192, "": 16384}) == 8192
+    assert (found.scaled("fp64", 8192), found.scaled("fp32", 8192)) == (8192, 8192)
     assert found.describe()["bus"] == "0000:%02x:00" % (0x19 + index)
 
 
@@ -272,3 +272,46 @@ def test_the_whole_time_is_shared_out_and_the_heat_has_most_and_comes_last(
     last, pattern, share = schedule[-1]
     assert (last.name, pattern) == ("bf16", "random normals")
     assert share == max(share for _, _, share in schedule) > 0.5
+
+
+WIDTHS = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@pytest.mark.parametrize(
+    ("free_gib", "bf16", "fp64"),
+    [
+        (139, [16384, 32768], [8192, 32768]),
+        (24, [16384, 32768], [8192, 32768]),
+        (12, [8192, 16384], [4096, 16384]),
+        (1, [2048, 4096], [1024, 4096]),
+        (0, [256, 512], [256, 1024]),
+    ],
+)
+def test_matrices_are_smaller_where_memory_is_short(
+    free_gib: int, bf16: list[int], fp64: list[int]
+) -> None:
+    burning: Any = compute.Compute.__new__(compute.Compute)
+    empty = lambda _, dtype: SimpleNamespace(element_size=lambda: WIDTHS[dtype])  # noqa: E731
+    burning._torch = SimpleNamespace(empty=empty, **{name: name for name in WIDTHS})
+    burning._device = SimpleNamespace(free_bytes=lambda: free_gib << 30)
+    burning._config = {"memory_fraction": 0.96}
+    burning._integer_size = 8192
+    burning.precisions = [precisions.PRECISIONS[name] for name in ("bf16", "fp64")]
+    burning._shapes = {"bf16": [16384, 32768], "fp64": [8192, 32768]}
+    burning._fit()
+    assert burning._shapes == {"bf16": bf16, "fp64": fp64}
+    if free_gib:
+        assert burning._beside() + 4 * burning._piece() <= burning._room()
+
+
+@pytest.mark.parametrize(
+    ("plain", "checked", "cost"),
+    [
+        ([], [1.0, 1.0], None),
+        ([1.0], [1.01, 1.01], None),  # one batch says nothing
+        ([0.5, 1.0, 1.0], [0.5, 1.01, 1.01], 0.01),  # the first third ran before clocks fell
+        ([0.0, 0.0], [1.0, 1.0], None),
+    ],
+)
+def test_what_checks_cost(plain: list[float], checked: list[float], cost: float | None) -> None:
+    assert products.check_cost(plain, checked) == cost

@@ -29,8 +29,8 @@ def by_part(rate: float, part: str, link: str, devices: int = 0) -> Remark:
         of = "%d of %s" % (devices, part) if devices else part
         return Remark(Result.SKIPPED, "no figure known for %s" % (of or "this part"))
     share = rate / row.gb_s
-    words = "%.4g GB/s is %.0f %% of the part's %g (fails below %.0f %%)"
-    words = words % (rate, 100 * share, row.gb_s, 100 * row.fail_below)
+    words = "%.4g GB/s is %.1f %% of the part's %g (warns below %.0f %%, fails below %.0f %%)"
+    words = words % (rate, 100 * share, row.gb_s, 100 * row.warn_below, 100 * row.fail_below)
     if share < row.fail_below:
         return Remark(Result.FAIL, words)
     return Remark(Result.WARN if share < row.warn_below else Result.PASS, words)

@@ -14,18 +14,21 @@ MIB = 1 << 20
 
 #: Backends that the worker can drive, with the size of the work on each.
 #: ``precisions``: from each group the first that the device has; the first group is the heat and
-#: the one whose rate is judged. ``sizes``: side of the square matrices by precision, '' for the
-#: rest: the check of a product costs the less of its time the larger it is and the slower its
-#: units are, about one percent with these on an H200 (docs/benchmarks.md). ``integer_size``: with
+#: the one whose rate is judged. ``sizes``: side of the square product by precision, '' for the
+#: rest; ``inner``: its inner length K. A check reads each element of the product, which took 2 K
+#: operations: only K and the precision decide what the check costs, at most one percent with this
+#: one on an H200 (docs/benchmarks.md). ``integer_size``: side and K of the exact integers; with
 #: K = 8192 and whole numbers up to 8 every sum stays at or below 524288 < 2^24.
 _GPU = {
-    "sizes": {"fp64": 8192, "fp32": 8192, "fp8": 32768, "fp4": 32768, "": 16384},
+    "sizes": {"fp64": 8192, "fp32": 8192, "tf32": 8192, "": 16384},
+    "inner": 32768,
     "integer_size": 8192,
     "precisions": [["bf16", "fp16"], ["fp8"], ["fp4"], ["tf32"], ["fp64"], ["fp32"], ["fp16"]],
 }
 BACKENDS: Mapping[str, Mapping[str, Any]] = {
     "cpu": {
         "sizes": {"": 1024},
+        "inner": 1024,
         "integer_size": 1024,
         "precisions": [["fp32"], ["fp64"], ["bf16"]],
     },

@@ -21,8 +21,8 @@ SHORTEST_SAMPLE = 0.25  # a shorter first window would be noise
 #: Shares of the time: of all precisions but the heat together; and of its integers in what is left.
 OTHERS, INTEGERS_SHARE = 0.3, 0.15
 
-#: Matrices of the largest precision beside the ring: operands, reference, and room to make them.
-BESIDE = 7
+#: Beside the ring: operands and what they are drawn in; the reference, and room to compare it.
+OPERANDS, OUTPUTS = 4, 3
 ROOM = 256 << 20  # bytes for the libraries' workspaces
 SMALLEST = 256  # side of the smallest matrices
 
@@ -35,8 +35,12 @@ class Compute:
         self._config, self._seed = config, config["seed"]
         names, self._left_out = usable(torch, device, choose(config["precisions"], device.has))
         self.precisions = [PRECISIONS[name] for name in names]
-        self._sizes = {name: device.size(name, config["sizes"]) for name in names}
-        self._integer_size = config["integer_size"]
+        sizes, inner = config["sizes"], config["inner"]
+        self._shapes: dict[str, list[int]] = {
+            name: [device.scaled(name, length) for length in (sizes.get(name, sizes[""]), inner)]
+            for name in names
+        }  # side of the product, inner length
+        self._integer_size: int = config["integer_size"]
         self._fit()
         self._oracles = {
             bound: Oracle(torch, device, self._integer_size, bound, self._seed, injector)
@@ -81,31 +85,44 @@ class Compute:
 
     def _mill(self) -> tuple[Products, int]:
         mill, piece = Products(self._torch, self._device, self._injector), self._piece()
-        room = self._room() - BESIDE * piece - ROOM
+        room = self._room() - self._beside()
         cap = self._config["memory_bytes"]
         return mill, mill.take_pool(piece, min(room, cap) if cap else room)
 
     def _fit(self) -> None:
         """Smaller matrices where the free memory does not hold the usual ones and a short ring:
         the largest first, so that the others keep theirs."""
-        while (BESIDE + 4) * self._piece() + ROOM > self._room():
-            largest = max(self.precisions, key=self._bytes)
-            if self._sizes[largest.name] <= SMALLEST:
+        while self._beside() + 4 * self._piece() > self._room():
+            largest = max(self.precisions, key=self._needs)
+            shape = self._shapes[largest.name]
+            if min(shape) <= SMALLEST:
                 return
-            self._sizes[largest.name] //= 2
-            self._integer_size = min(self._integer_size, self._sizes[largest.name])
+            shape[:] = [length // 2 for length in shape]
+            self._integer_size = min(self._integer_size, *shape)
 
     def _room(self) -> int:
         return int(self._device.free_bytes() * self._config["memory_fraction"])
 
     def _piece(self) -> int:
         """Bytes of the largest product."""
-        return max(self._bytes(precision) for precision in self.precisions)
+        return max(self._output(precision) for precision in self.precisions)
 
-    def _bytes(self, precision: Precision) -> int:
-        width = int(self._torch.empty(0, dtype=precision.output(self._torch)).element_size())
-        side = max(self._sizes[precision.name], self._integer_size)
-        return max(4, width) * int(side) * int(side)
+    def _beside(self) -> int:
+        """Bytes that are not the ring's."""
+        return ROOM + max(self._needs(precision) for precision in self.precisions)
+
+    def _needs(self, precision: Precision) -> int:
+        side, inner = self._shapes[precision.name]
+        width = self._width(precision.source(self._torch))
+        operand = width * max(side * inner, self._integer_size * self._integer_size)
+        return OPERANDS * operand + OUTPUTS * self._output(precision)
+
+    def _output(self, precision: Precision) -> int:
+        side = max(self._shapes[precision.name][0], self._integer_size)
+        return max(4, self._width(precision.output(self._torch))) * side * side
+
+    def _width(self, dtype: Any) -> int:
+        return int(self._torch.empty(0, dtype=dtype).element_size())
 
     def _while(
         self,
@@ -132,7 +149,9 @@ class Compute:
         if pattern == INTEGERS:
             return self._integers(mill, precision)
         generator = self._torch.Generator(self._device.handle).manual_seed(self._seed)
-        left, right = (self._random(precision, generator) for _ in range(2))
+        side, inner = self._shapes[precision.name]
+        left = self._random(precision, generator, side, inner)
+        right = self._random(precision, generator, inner, side)
         job = Job(
             precision,
             self._config["distribution"],
@@ -141,16 +160,15 @@ class Compute:
         )
         return job, mill.prepare(job)
 
-    def _random(self, precision: Precision, generator: Any) -> Any:
-        size = self._sizes[precision.name]
+    def _random(self, precision: Precision, generator: Any, rows: int, columns: int) -> Any:
         settings = {
             "generator": generator,
             "device": self._device.handle,
             "dtype": precision.source(self._torch),
         }
         if self._config["distribution"] == UNIFORM:
-            return self._torch.rand((size, size), **settings) * 10
-        return self._torch.randn((size, size), **settings)
+            return self._torch.rand((rows, columns), **settings) * 10
+        return self._torch.randn((rows, columns), **settings)
 
     def _integers(self, mill: Products, precision: Precision) -> tuple[Job, list[dict[str, Any]]]:
         oracle, handle = self._oracles[precision.bound], self._device.handle

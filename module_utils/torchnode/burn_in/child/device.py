@@ -58,9 +58,9 @@ class Cpu:
             precision == "bf16" and bool(flags & {"amx_bf16", "avx512_bf16"})
         )
 
-    def size(self, precision: str, sizes: dict[str, int]) -> int:
-        """Side of the square matrices of a precision; the key '' is for those not named."""
-        return sizes.get(precision, sizes[""])
+    def scaled(self, precision: str, length: int) -> int:
+        """A length of matrices, less where a precision's units are weak."""
+        return length
 
     def free_bytes(self) -> int:
         """What the kernel calls available, or less where a control group allows less."""
@@ -138,11 +138,10 @@ class Cuda:
             return False
         return self._capability() >= SINCE[precision]
 
-    def size(self, precision: str, sizes: dict[str, int]) -> int:
-        """Side of the square matrices of a precision; the key '' is for those not named."""
-        side = sizes.get(precision, sizes[""])
+    def scaled(self, precision: str, length: int) -> int:
+        """A length of matrices, less where a precision's units are weak."""
         weak = precision == "fp64" and self._capability() not in STRONG_FP64
-        return side // 4 if weak else side
+        return length // 4 if weak else length
 
     def _capability(self) -> tuple[int, int]:
         return self._properties.major, self._properties.minor
@@ -243,8 +242,8 @@ class Rocm(Cuda):
             ("gfx90a", "gfx94", "gfx95", "gfx11")
         )
 
-    def size(self, precision: str, sizes: dict[str, int]) -> int:
-        return sizes.get(precision, sizes[""])
+    def scaled(self, precision: str, length: int) -> int:
+        return length
 
 
 #: The registry: one line per backend.

@@ -18,6 +18,7 @@ from .precisions import Precision
 BATCH_SECONDS = 0.12  # device time of a batch: short enough to stop in time
 MOST_IN_BATCH = 16
 PLAIN_EVERY = 8  # one batch of these is timed without its checks, which follow after it
+FEWEST = 2  # batches of either kind that tell what the checks cost
 LOCATED = 4  # wrong products of a job that are searched for the wrong elements
 
 
@@ -259,10 +260,21 @@ def defect(
     }
 
 
+def settled(times: list[float]) -> float:
+    """The median after the first third, in which clocks still fall under the load; 0.0 of none."""
+    return statistics.median(times[len(times) // 3 :]) if times else 0.0
+
+
+def check_cost(plain: list[float], checked: list[float]) -> Optional[float]:
+    """The checks' share of the time without them; None of so few batches that chance decides."""
+    if min(len(plain), len(checked)) < FEWEST or settled(plain) <= 0:
+        return None
+    return round(settled(checked) / settled(plain) - 1, 5)
+
+
 def summary(job: Job) -> dict[str, Any]:
-    """A job's tally: rates in TFLOP/s, ``check_cost`` as a share of the time without checks."""
-    plain = statistics.median(job.plain) if job.plain else 0.0
-    checked = statistics.median(job.checked) if job.checked else 0.0
+    """A job's tally: rates in TFLOP/s."""
+    plain, checked = settled(job.plain), settled(job.checked)
     return {
         "precision": job.precision.name,
         "pattern": job.pattern,
@@ -273,6 +285,6 @@ def summary(job: Job) -> dict[str, Any]:
         "seconds": round(job.seconds, 3),
         "tflops": round(job.flops / plain / 1e12, 4) if plain > 0 else None,
         "verified_tflops": round(job.flops / checked / 1e12, 4) if checked > 0 else None,
-        "check_cost": round(checked / plain - 1, 5) if plain > 0 and checked > 0 else None,
+        "check_cost": check_cost(job.plain, job.checked),
         "digest": job.digest,
     }
