@@ -1,4 +1,4 @@
-"""The controller's half of node_remove: nothing is removed by way of a misspelt variable."""
+"""The controller's half of node_remove: no misspelt variable, and what is seen while it runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PROJECT = Path(__file__).resolve().parent.parent
 if str(_PROJECT / "module_utils") not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(str(_PROJECT / "module_utils"))
 
-from ansible.module_utils.torchnode import decide
+from ansible.module_utils.torchnode import decide, progress_file, progress_watch, survey
 from ansible.module_utils.torchnode.policy import unknown_variables
 
 
@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
                 "docs/variables.md. Correct the name. Nothing was removed."
             )
             return dict(result, failed=True, msg=msg)
-        answer: dict[str, Any] = self._execute_module(
-            module_name="node_remove", module_args=self._task.args, task_vars=task_vars
-        )
-        return dict(result, **answer)
+        # Packages lie under no other default: who is not root has none to remove.
+        prefix = self._task.args.get("prefix") or survey.SYSTEM_PREFIX
+        self._task.args.setdefault("progress", f"{prefix}/{progress_file.NAME}")
+        return dict(result, **progress_watch.execute(self, task_vars or {}))

@@ -23,6 +23,14 @@ options:
     description: Remove although another run holds the node's lock.
     type: bool
     default: false
+  wait_seconds:
+    description: How long to wait for another program that holds the package manager's lock.
+    type: int
+    default: 600
+  progress:
+    description: A file to rewrite about once a second with what is being done; one beside the
+      manifest where nothing is said. Its folder must exist.
+    type: path
 attributes:
   action:
     support: full
@@ -58,7 +66,7 @@ kept:
 
 import os
 import time
-from typing import List
+from typing import List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -68,20 +76,25 @@ from ansible.module_utils.torchnode.progress_file import ProgressFile
 from ansible.module_utils.torchnode.survey import default_prefix
 from ansible.module_utils.torchnode.system import read_user
 from ansible.module_utils.torchnode.system_packages import removal
-from ansible.module_utils.torchnode.system_packages.base import Order
 from ansible.module_utils.torchnode.system_packages.failures import PackageError
 from ansible.module_utils.torchnode.system_packages.package_set import manager_of
 from ansible.module_utils.torchnode.system_packages.runner import Runner, environment
 from ansible.module_utils.torchnode.system_packages.turn import turn
 
 
-def take_out_packages(node: Node, prefix: str, check: bool) -> List[str]:
+def take_out_packages(
+    node: Node, prefix: str, check: bool, wait_seconds: float, progress: Optional[str]
+) -> List[str]:
     """What was done with packages and sources. Raises PackageError."""
     if not removal.noted(node, prefix):
         return []
-    run = Runner(environment(os.environ, ""), ProgressFile(None))
-    with turn(node, Order.wait_seconds, run.tell, check):
-        return removal.take_out(node, prefix, manager_of(node, run), run, check)
+    file = ProgressFile(None if check else progress)
+    run = Runner(environment(os.environ, ""), file)
+    try:
+        with turn(node, wait_seconds, run.tell, check):
+            return removal.take_out(node, prefix, manager_of(node, run), run, check, wait_seconds)
+    finally:
+        file.remove()
 
 
 def told(prefix: str, removed: List[str], kept: List[str], packages: List[str], check: bool) -> str:
@@ -100,6 +113,8 @@ def main() -> None:
         argument_spec={
             "prefix": {"type": "path", "default": ""},
             "take": {"type": "bool", "default": False},
+            "wait_seconds": {"type": "int", "default": 600},
+            "progress": {"type": "path"},
         },
         supports_check_mode=True,
     )
@@ -114,7 +129,10 @@ def main() -> None:
             % holder.get("run")
         )
     try:
-        packages = take_out_packages(node, prefix, module.check_mode)
+        packages = take_out_packages(
+            node, prefix, module.check_mode,
+            module.params["wait_seconds"], module.params["progress"],
+        )  # fmt: skip
     except PackageError as error:
         problem = error.problem
         module.fail_json(msg="%s. %s %s" % (problem.observed, problem.cause, problem.remedy))

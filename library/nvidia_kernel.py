@@ -30,6 +30,10 @@ options:
     description: The certificate of that key.
     type: str
     default: ''
+  prefix:
+    description: Where torchnode keeps its manifest, so that removal takes out what is written here.
+    type: path
+    default: ''
   wait_seconds:
     description: How long to wait for the module of an earlier run that is still at work here.
     type: int
@@ -99,6 +103,7 @@ def main() -> None:
             "devices": {"type": "bool", "default": True},
             "signing_key": {"type": "str", "default": "", "no_log": False},
             "signing_certificate": {"type": "str", "default": ""},
+            "prefix": {"type": "path", "default": ""},
             "wait_seconds": {"type": "int", "default": 600},
             "progress": {"type": "path"},
         },
@@ -113,7 +118,9 @@ def main() -> None:
         run = Runner(environment(os.environ, ""), progress)
         with turn(node, given["wait_seconds"], run.tell, module.check_mode):
             before = kernel_modules.missing(node, order)
-            said = before if module.check_mode else kernel_modules.settle(node, order, run)
+            said = before
+            if not module.check_mode:
+                said = kernel_modules.settle(node, order, run, given["prefix"])
     except Problem as problem:
         fail(module, problem)
     except PackageError as error:

@@ -66,7 +66,7 @@ def _room(component: str, facts: Facts, stack: Stack) -> Room:
     if component == "nvidia_driver":
         return (*DRIVER_ROOM, *BOOT_ROOM)
     if component == "cuda_toolkit":
-        count = len(_lacking(component, plan, host))
+        count = len(_lacking_toolkits(plan, host))
         place = LOCAL if plan.cuda_default else USR
         return ((place, count * TOOLKIT_BYTES), (VAR, count * TOOLKIT_ARCHIVES_BYTES))
     if component == "cudnn":
@@ -75,11 +75,11 @@ def _room(component: str, facts: Facts, stack: Stack) -> Room:
     return SERVICE_ROOM
 
 
-def _lacking(component: str, plan: HostPlan, host: HostSoftware) -> List[PackageWish]:
-    """The wishes of a component of which a package is not there yet."""
+def _lacking_toolkits(plan: HostPlan, host: HostSoftware) -> List[PackageWish]:
+    """The toolkits that are not there yet; the compiler that comes with one is small beside it."""
     there = {package.name for package in host.packages}
-    wishes = [wish for wish in plan.wishes if wish.component == component]
-    return [wish for wish in wishes if not there.issuperset(wish.packages)]
+    wishes = [wish for wish in plan.wishes if wish.component == "cuda_toolkit"]
+    return [wish for wish in wishes if not there.issuperset(wish.family)]
 
 
 # ---- judging -----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import re
 import shlex
 from typing import List, Optional, Sequence, Tuple
 
+from . import manifest
 from .host_survey import read_module
 from .kernel_order import Order, Problem
 from .node import Completed, Node, Run
@@ -95,10 +96,21 @@ def must_name_key(node: Node, order: Order) -> bool:
     return _signs(order) and node.read_bytes(SIGNING_FILE) != _signing_text(order).encode()
 
 
-def name_key(node: Node, order: Order, host: HostSoftware) -> None:
-    """Tell DKMS the key that signs its modules. Raises Problem.
+def must_forget_key(node: Node, order: Order) -> bool:
+    """Whether DKMS still knows a key of ours, and none is wished any more."""
+    return not _signs(order) and node.exists(SIGNING_FILE)
+
+
+def forget_key(node: Node) -> None:
+    """Take our settings out; DKMS goes on as its own say, and modules stay signed as they are."""
+    os.remove(node.path(SIGNING_FILE))
+
+
+def name_key(node: Node, order: Order, host: HostSoftware, prefix: str = "") -> None:
+    """Tell DKMS the key that signs its modules; ``prefix`` has the manifest, '' for none.
 
     A path that is not there is refused: DKMS would make a new key, which no firmware knows.
+    Raises Problem.
     """
     version = tuple(int(part) for part in re.findall(r"\d+", upstream(host.dkms))[:3])
     if version < SIGNS_SINCE:
@@ -115,7 +127,9 @@ def name_key(node: Node, order: Order, host: HostSoftware) -> None:
                 "Bring the key and its certificate to the node, readable by root alone.",
             )  # fmt: skip
     real = node.path(SIGNING_FILE)
-    os.makedirs(os.path.dirname(real), exist_ok=True)
+    made = manifest.make_folder(node, os.path.dirname(SIGNING_FILE))
+    if prefix:
+        manifest.add(node, prefix, [*made, (SIGNING_FILE, "file")])
     with open(real + ".new", "w", encoding="utf-8") as stream:
         stream.write(_signing_text(order))
     os.replace(real + ".new", real)

@@ -25,6 +25,8 @@ def missing(node: Node, order: Order) -> List[str]:
     """What would be done, in words."""
     host = read_host(node) or HostSoftware()
     words = ["let DKMS sign with %s" % order.key] if dkms.must_name_key(node, order) else []
+    if dkms.must_forget_key(node, order):
+        words.append("let DKMS no longer sign with the key in %s" % dkms.SIGNING_FILE)
     words += ["build the module for kernel %s" % k.release for k in dkms.unbuilt(host, order)]
     words += [
         "build the module for kernel %s again, signed" % kernel.release
@@ -37,13 +39,19 @@ def missing(node: Node, order: Order) -> List[str]:
     return words
 
 
-def settle(node: Node, order: Order, run: Run) -> List[str]:
-    """Do what is missing, in order; what was done, in words. Raises Problem."""
+def settle(node: Node, order: Order, run: Run, prefix: str = "") -> List[str]:
+    """Do what is missing, in order; what was done, in words. Raises Problem.
+
+    ``prefix`` has the manifest in which a file of ours is noted, '' for none.
+    """
     said = []
     host = read_host(node) or HostSoftware()
     if dkms.must_name_key(node, order):
-        dkms.name_key(node, order, host)
+        dkms.name_key(node, order, host, prefix)
         said.append("DKMS signs with %s" % order.key)
+    if dkms.must_forget_key(node, order):
+        dkms.forget_key(node)
+        said.append("DKMS no longer signs with a key of torchnode's settings")
     wanted = [*dkms.unbuilt(host, order), *dkms.unsigned(node, host, order)]
     said += dkms.build_all(node, order, dkms.wanted_version(host, order), wanted, run)
     for kernel in stale(host):

@@ -316,17 +316,20 @@ def toolkit_wish(system: System, origin: str, cuda: str) -> PackageWish:
     if origin != DISTRIBUTION:
         _made_toolkit(cuda)
         name = "cuda-toolkit-" + cuda.replace(".", "-")
-        return PackageWish("cuda_toolkit", (name,), "", (name,))
+        return _toolkit_of(row, name)
     if cuda == row.toolkit:
-        # Its nvcc starts gcc, by whatever name, only where the plain gcc is there: g++ brings it.
-        names = ("nvidia-cuda-toolkit", "g++")
-        return PackageWish("cuda_toolkit", names, "", names[:1])
+        return _toolkit_of(row, "nvidia-cuda-toolkit")
     has = "%s, the toolkit of %s" % (row.toolkit or "none", system_words(row))
     raise Conflict(
         "torchnode_cuda_toolkits", "'%s'" % cuda, has,
         "Ask for that one, or set torchnode_nvidia_source: nvidia, which has every toolkit.",
         "CUDA toolkit " + row.toolkit if row.toolkit else "torchnode_nvidia_source nvidia",
     )  # fmt: skip
+
+
+def _toolkit_of(row: PackageSystem, name: str) -> PackageWish:
+    # nvcc starts the system's plain compiler, which not every package of a toolkit depends on.
+    return PackageWish("cuda_toolkit", (name, tables.HOST_COMPILER[row.family]), "", (name,))
 
 
 def _made_toolkit(cuda: str) -> None:

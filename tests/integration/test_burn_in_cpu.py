@@ -293,13 +293,28 @@ def test_through_ansible_itself() -> None:
     assert children() == []
 
 
-def test_one_of_several_is_named() -> None:
-    """Two workers at once, a fault in the second: it is the only one that fails."""
+def whole(**changes: Any) -> plan.Plan:
+    """A plan for this machine, for what the module's options do not reach."""
     parameters = {**QUICK, "accelerators": [], "start_timeout": 120, "memory_fraction": 0.9}
     made = plan.make({**parameters, "level": "quick", "inject": None, "progress": None})
+    return dataclasses.replace(made, **changes)
+
+
+def test_one_of_several_is_named() -> None:
+    """Two workers at once, a fault in the second: it is the only one that fails."""
     twins = tuple(plan.Device("cpu%d" % index, index, "") for index in range(2))
-    seen = runner.run(dataclasses.replace(made, devices=twins, inject=(1, "inf")))
+    seen = runner.run(whole(devices=twins, inject=(1, "inf")))
     results = {outcome.id: outcome.result for outcome in judge.judge(seen)}
     assert results["burn_in.compute.cpu0"] is Result.PASS
     assert results["burn_in.compute.cpu1"] is Result.FAIL
     assert children() == []
+
+
+@pytest.mark.parametrize(("fault", "result"), [(None, Result.PASS), ((0, "flip:3"), Result.FAIL)])
+def test_products_that_are_longer_than_wide(fault: tuple[int, str] | None, result: Result) -> None:
+    """As they are on an accelerator; a CPU's are square."""
+    worker = {**whole().worker, "sizes": {"": 512}, "inner": 2048, "integer_size": 256}
+    seen = runner.run(whole(worker=worker, inject=fault))
+    (compute,) = (o for o in judge.judge(seen) if o.id == "burn_in.compute.cpu")
+    assert compute.result is result
+    assert "512x2048x512 of random normals" in compute.observed or fault

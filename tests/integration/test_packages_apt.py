@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from helpers import ROOT
+from package_machine import Container, image, outcome, started
 from stub_repository.build import FAULTS, Repository, build
 
 DRIVERS = ("570.195.03", "580.82.07", "580.95.05", "590.48.01")
 PIN = "/etc/apt/preferences.d/torchnode-nvidia"
-#: Runs a module's logic in the container, which has a Python and no Ansible.
-CALL = """
-import json, sys, types
-for name in ("ansible", "ansible.module_utils"):
-    sys.modules[name] = types.ModuleType(name)
-    sys.modules[name].__path__ = []
-sys.modules["ansible.module_utils"].__path__.append("/opt/module_utils")
-from ansible.module_utils.torchnode.node import Node
-from ansible.module_utils.torchnode.system_packages import package_set, package_source
-what, given, check = json.loads(sys.argv[1])
-module = {"package_set": package_set, "package_source": package_source}[what]
-applied = module.apply(Node(), given, check)
-print(json.dumps(package_set.result(applied)))
-"""
-
-
-def image() -> str:
-    """An image of the Molecule scenarios with apt in it, '' where none was made yet."""
-    if not shutil.which("podman"):
-        return ""
-    argv = ["podman", "images", "--format", "{{.Repository}}:{{.Tag}}"]
-    said = subprocess.run(argv, capture_output=True, text=True).stdout.split()
-    names = ("localhost/torchnode-bookworm", "localhost/torchnode-node")
-    return next((line for line in said if line.startswith(names)), "")
-
-
-IMAGE = image()
+IMAGE = image("localhost/torchnode-bookworm", "localhost/torchnode-node")
 pytestmark = pytest.mark.skipif(
     not (IMAGE and shutil.which("dpkg-deb") and shutil.which("gpg")),
     reason="needs podman, dpkg-deb, gpg and an image that `molecule create` makes",
@@ -49,22 +20,10 @@ pytestmark = pytest.mark.skipif(
 
 
 class Machine:
-    """A container, and the modules' logic in it."""
+    """A Debian container with its repository."""
 
-    def __init__(self, name: str, repository: Repository) -> None:
-        self.name, self.repository = name, repository
-
-    def sh(self, command: str) -> str:
-        argv = ["podman", "exec", self.name, "sh", "-c", command]
-        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-
-    def call(self, what: str, check: bool = False, **given: Any) -> dict[str, Any]:
-        told = json.dumps([what, given, check])
-        argv = ["podman", "exec", self.name, "python3", "-c", CALL, told]
-        done = subprocess.run(argv, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+    def __init__(self, container: Container, repository: Repository) -> None:
+        self.sh, self._call, self.repository = container.sh, container.call, repository
 
     def packages(self, version: str = "580", check: bool = False, **more: Any) -> dict[str, Any]:
         given = {
@@ -75,7 +34,7 @@ class Machine:
             "prefix": "/opt/t",
             "files": [[PIN, pins(version)]], "proxy": "", "wait_seconds": 1, "progress": None,
         }  # fmt: skip
-        return self.call("package_set", check, **dict(given, **more))
+        return self._call("package_set", check, dict(given, **more))
 
     def source(self, folder: str = "debian12", check: bool = False, **more: Any) -> dict[str, Any]:
         place = "/srv/%s/x86_64/" % folder
@@ -87,7 +46,7 @@ class Machine:
             "key_file": place + "3bf863cc.pub", "state": "present", "prefix": "/opt/t",
             "proxy": "", "ca_bundle": "", "wait_seconds": 1, "progress": None,
         }  # fmt: skip
-        return self.call("package_source", check, **dict(given, source=dict(source, **more)))
+        return self._call("package_source", check, dict(given, source=dict(source, **more)))
 
     def versions(self) -> set[str]:
         """Versions of what is held."""
@@ -99,11 +58,6 @@ def pins(version: str) -> str:
     pattern = version + (".*" if "." not in version else "-*")
     names = "nvidia-driver-cuda nvidia-persistenced nvidia-smi nvidia-alternative libcuda1"
     return "Package: %s libnvidia-*\nPin: version %s\nPin-Priority: 1001\n" % (names, pattern)
-
-
-def result(answer: dict[str, Any]) -> dict[str, Any]:
-    outcome: dict[str, Any] = answer["torchnode"]["outcomes"][0]
-    return outcome
 
 
 @pytest.fixture(scope="module")
@@ -119,23 +73,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 @pytest.fixture
 def machine(repository: Repository) -> Iterator[Machine]:
-    name = "torchnode-apt-" + uuid.uuid4().hex[:8]
-    root = repository.folder.parent.parent
-    argv = ["podman", "run", "--detach", "--name", name, "--runtime=runc", "--network=none",
-            "--ulimit=nofile=4096:4096", "--ulimit=nproc=4096:4096",
-            "--volume=%s:/srv:ro" % root, "--volume=%s:/opt/module_utils:ro" % (
-                ROOT / "module_utils"), IMAGE, "sleep", "600"]  # fmt: skip
-    subprocess.run(argv, check=True, capture_output=True)
-    found = Machine(name, repository)
-    found.sh("rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*; mkdir -p /opt/t")
-    try:
-        yield found
-    finally:
-        subprocess.run(["podman", "rm", "--force", "--time=0", name], capture_output=True)
+    with started(IMAGE, repository.folder.parent.parent) as container:
+        container.sh("rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*; mkdir -p /opt/t")
+        yield Machine(container, repository)
 
 
 def test_a_driver_comes_stays_moves_when_asked_and_goes(machine: Machine) -> None:
-    assert result(machine.packages(check=True))["result"] == "skipped"
+    assert outcome(machine.packages(check=True))["result"] == "skipped"
     assert machine.source()["changed"]
     assert not machine.source()["changed"]
     tried = machine.packages("580.82.07", check=True)
@@ -151,7 +95,7 @@ def test_a_driver_comes_stays_moves_when_asked_and_goes(machine: Machine) -> Non
     assert machine.versions() == {"580.95.05-1"}
     assert machine.packages("570")["changed"]
     assert machine.versions() == {"570.195.03-1"}
-    refused = result(machine.packages("581"))
+    refused = outcome(machine.packages("581"))
     assert refused["result"] == "fail"
     assert "590.48.01, 580.95.05, 580.82.07, 570.195.03" in refused["observed"]
     assert machine.versions() == {"570.195.03-1"}
@@ -172,7 +116,7 @@ def test_fabric_manager_is_the_installed_drivers_and_not_the_branchs_newest(
         own = {"component": "nvidia_fabric", "packages": names, "family": names}
         return machine.packages(branch, **{**own, **follows, **more})
 
-    alone = result(fabric("580"))
+    alone = outcome(fabric("580"))
     assert "nvidia_driver" in alone["remedy"]
     for driver in ("580.82.07", "580.95.05"):
         machine.packages(driver)
@@ -180,7 +124,7 @@ def test_fabric_manager_is_the_installed_drivers_and_not_the_branchs_newest(
         assert machine.versions() == {driver + "-1"}
         assert not fabric("580")["changed"]
     machine.packages("570")
-    assert result(fabric("580"))["result"] == "fail"
+    assert outcome(fabric("580"))["result"] == "fail"
     fabric("570", "-570", absent=["nvidia-fabricmanager", "libnvidia-nscq"])
     assert machine.versions() == {"570.195.03-1"}
     assert "nvidia-fabricmanager-570" in machine.sh("apt-mark showhold")
@@ -191,7 +135,7 @@ def test_an_unfinished_transaction_is_repaired_first(machine: Machine) -> None:
     machine.packages("580.82.07")
     machine.sh("apt-mark unhold libcuda1; dpkg --unpack /srv/debian12/x86_64/libcuda1_580.95*.deb")
     answer = machine.packages("580.82.07")
-    assert "repaired first" in result(answer)["observed"]
+    assert "repaired first" in outcome(answer)["observed"]
     assert machine.versions() == {"580.82.07-1"}
     assert not machine.packages("580.82.07")["changed"]
 
@@ -202,7 +146,7 @@ def test_a_package_that_fails_takes_the_others_back(machine: Machine) -> None:
     # A script that dpkg runs before the new version is unpacked, as a broken prerm would.
     script = "/var/lib/dpkg/info/nvidia-driver-cuda.prerm"
     machine.sh("printf '#!/bin/sh\\nexit 3\\n' > %s; chmod 755 %s" % (script, script))
-    failed = result(machine.packages("580.95.05"))
+    failed = outcome(machine.packages("580.95.05"))
     assert failed["result"] == "fail"
     assert machine.versions() == {"580.82.07-1"}
     assert "580.82.07" in machine.sh("cat " + PIN)
@@ -221,7 +165,7 @@ def test_a_broken_repository_leaves_no_trace(machine: Machine, fault: str, words
     machine.sh(
         "echo 'deb file:///srv/debian12-%s/x86_64/ /' > /etc/apt/sources.list.d/own.list" % fault
     )
-    failed = result(machine.source("debian12-" + fault))
+    failed = outcome(machine.source("debian12-" + fault))
     assert (failed["result"], words in failed["cause"]) == ("fail", True), failed
     assert machine.sh("ls /etc/apt/sources.list.d /etc/apt/keyrings").split() == [
         "/etc/apt/keyrings:", "/etc/apt/sources.list.d:", "own.list",
@@ -229,7 +173,7 @@ def test_a_broken_repository_leaves_no_trace(machine: Machine, fault: str, words
 
 
 def test_a_key_of_somebody_else_is_not_trusted(machine: Machine) -> None:
-    failed = result(machine.source(fingerprint="0" * 40))
+    failed = outcome(machine.source(fingerprint="0" * 40))
     assert failed["result"] == "fail"
     assert machine.repository.fingerprint in failed["observed"]
     assert machine.sh("ls /etc/apt/sources.list.d") == ""
@@ -241,6 +185,6 @@ def test_somebody_who_holds_the_lock_is_named(machine: Machine) -> None:
         "python3 -c \"import fcntl, time; f = open('/var/lib/dpkg/lock-frontend', 'w'); "
         'fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(30)" >/dev/null 2>&1 & sleep 0.5'
     )
-    failed = result(machine.packages())
+    failed = outcome(machine.packages())
     assert "(python3)" in failed["observed"]
     assert machine.versions() == set()

@@ -9,6 +9,7 @@ from typing import List, Sequence
 
 from . import catalogue_base, catalogue_deb, catalogue_rpm, deb, rpm
 from .signing import Signer
+from .stubs import Stub
 
 #: How a repository can be broken; each has its own cause and remedy in what torchnode says.
 FAULTS = {
@@ -19,8 +20,8 @@ FAULTS = {
     "damaged": "Packages, or primary.xml, does not have the hash that was signed",
 }
 
-#: The container toolkit's repository, one for all systems with deb packages; not by distribution.
-CONTAINER = "container"
+#: The container toolkit's repositories, one for all systems of a family: its folder.
+CONTAINERS = {"container-deb": "container/deb/amd64", "container-rpm": "container/rpm/x86_64"}
 
 #: The names that NVIDIA gives its keys; the stand-in's own key lies under them.
 KEY_NAMES = {
@@ -42,7 +43,7 @@ class Repository:
 
 def family(distro: str) -> str:
     """'deb' or 'rpm'."""
-    return "deb" if distro.startswith(("debian", "ubuntu", CONTAINER)) else "rpm"
+    return "deb" if distro.startswith(("debian", "ubuntu", "container-deb")) else "rpm"
 
 
 def build(
@@ -62,7 +63,12 @@ def build(
     trusted = Signer(root / ".keys" / "trusted")
     used = Signer(root / ".keys" / "other") if fault == "wrong-key" else trusted
     try:
-        return [one(root, distro, arch, drivers, fault, trusted, used) for distro in distros]
+        return [
+            one(root, distro, arch, drivers, "", trusted, trusted)
+            if distro in catalogue_base.KERNELS  # a distribution's own stays sound
+            else one(root, distro, arch, drivers, fault, trusted, used)
+            for distro in distros
+        ]
     finally:
         for signer in {id(signer): signer for signer in (trusted, used)}.values():
             signer.stop()
@@ -79,31 +85,30 @@ def one(
 ) -> Repository:
     """One system's repository."""
     kind = family(distro)
-    folder = root / CONTAINER / "deb" / "amd64" if distro == CONTAINER else root / distro / arch
+    folder = root / CONTAINERS.get(distro, "%s/%s" % (distro, arch))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     key = folder / KEY_NAMES.get(distro, KEY_NAMES[kind])
     trusted.export(key)
     if kind == "deb":
-        beside = distro == CONTAINER
-        stubs = (
-            catalogue_deb.container_toolkit()
-            if beside
-            else catalogue_deb.catalogue(distro, drivers)
-        )
-        written = [(stub, deb.write_deb(folder, stub, arch)) for stub in stubs]
+        written = [(stub, deb.write_deb(folder, stub, arch)) for stub in catalogue(distro, drivers)]
         deb.write_index(folder, written, arch, fault == "expired")
         used.sign_release(folder)
     else:
-        stubs = (
-            catalogue_base.catalogue(distro)
-            if distro in catalogue_base.KERNELS
-            else catalogue_rpm.catalogue(distro, drivers)
-        )
-        rpm.write_repository(folder, stubs, arch, used)
+        rpm.write_repository(folder, catalogue(distro, drivers), arch, used)
         rpm.write_repo_file(folder, root, distro, arch, key.name)
     spoil(folder, kind, fault)
     return Repository(folder, key, trusted.fingerprint)
+
+
+def catalogue(distro: str, drivers: Sequence[str]) -> List[Stub]:
+    """The stubs of one repository."""
+    makes = catalogue_deb if family(distro) == "deb" else catalogue_rpm
+    if distro in CONTAINERS:
+        return makes.container_toolkit()
+    if distro in catalogue_base.KERNELS:
+        return catalogue_base.catalogue(distro)
+    return makes.catalogue(distro, drivers)
 
 
 def spoil(folder: Path, kind: str, fault: str) -> None:

@@ -16,12 +16,15 @@ KERNELS: Dict[str, Tuple[str, str]] = {
     "rhel9-base": ("5.14.0-570.12.1.el9_6", "5.14.0-570.58.1.el9_6"),
     "rhel10-base": ("6.12.0-55.9.1.el10_0", "6.12.0-55.40.1.el10_0"),
 }
+#: The node has Debian's compiler, without the plain name.
+COMPILER = '#!/bin/sh\nexec g++-12 "$@"\n'
 
 
 def catalogue(distro: str) -> List[Stub]:
     """Every stub of 'rhel9-base' or 'rhel10-base'."""
     tag = distro.replace("-base", "").replace("rhel", "el")
     found = [
+        Stub("gcc-c++", "11.5.0-5." + tag, files=(("/usr/bin/g++", COMPILER),)),
         Stub("bash", "5.1.8-9." + tag, provides=("/bin/sh",)),
         Stub("dkms", "3.2.1-1." + tag, architecture="noarch"),
         Stub("python3-dnf-plugin-versionlock", "4.3.0-20." + tag, architecture="noarch"),

@@ -33,9 +33,13 @@ from .stubs import (
     PROPRIETARY,
     Files,
     Stub,
+    compiler,
+    cudnn_header,
+    cudnn_library,
     dkms_source,
     nvidia_smi,
     program,
+    runtime,
     said,
     service,
 )
@@ -265,17 +269,21 @@ def pinning(pinned: str, newest: str) -> Stub:
 
 
 #: The toolkits: (CUDA, the toolkit's version, nvcc's).
-TOOLKITS = (("12.8", "12.8.1-1", "12.8.93"), ("13.0", "13.0.2-1", "13.0.88"))
+TOOLKITS = (
+    ("12.6", "12.6.3-1", "12.6.85"),
+    ("12.8", "12.8.1-1", "12.8.93"),
+    ("13.0", "13.0.2-1", "13.0.88"),
+)
 
 
 def toolkits() -> List[Stub]:
-    """cuda-toolkit-12-8 and -13-0, with a compiler that says its version and compiles nothing."""
+    """cuda-toolkit-12-8 and others, with a compiler that hands programs to the host's."""
     found: List[Stub] = []
     for cuda, version, nvcc in TOOLKITS:
         dashed = cuda.replace(".", "-")
         parts = {
-            "cuda-nvcc-" + dashed: (("/usr/local/cuda-%s/bin/nvcc" % cuda, compiler(cuda, nvcc)),),
-            "cuda-cudart-dev-" + dashed: (),
+            "cuda-nvcc-" + dashed: compiler(cuda, nvcc),
+            "cuda-cudart-dev-" + dashed: runtime(cuda),
             "libcublas-dev-" + dashed: (),
         }
         found += [Stub(name, nvcc + "-1", files=files) for name, files in parts.items()]
@@ -287,40 +295,30 @@ def toolkits() -> List[Stub]:
 
 def alternatives(cuda: str) -> Files:
     """What the real package says to update-alternatives, so that /usr/local/cuda is a link."""
-    text = "#!/bin/sh\nset -e\nupdate-alternatives --install /usr/local/cuda cuda %s %s\n"
-    folder = "/usr/local/cuda-" + cuda
-    priority = cuda.replace(".", "")
-    return (("postinst", text % (folder, priority)),)
+    text = "#!/bin/sh\nset -e\nupdate-alternatives --%s /usr/local/cuda-%s %s\n"
+    come = text % ("install /usr/local/cuda cuda", cuda, cuda.replace(".", ""))
+    return (("postinst", come), ("prerm", text % ("remove cuda", cuda, "")))
 
 
-def compiler(cuda: str, version: str) -> str:
-    """nvcc as far as a version goes."""
-    text = """
-        #!/bin/sh
-        if [ "$1" = --version ]; then
-            echo 'nvcc: NVIDIA (R) Cuda compiler driver'
-            echo 'Cuda compilation tools, release {cuda}, V{version}'
-            exit 0
-        fi
-        echo 'nvcc: a stand-in, which compiles nothing' >&2
-        exit 1
-    """
-    return said(text).format(cuda=cuda, version=version)
+#: cuDNN's versions: (version, the CUDA majors that it is made for).
+CUDNNS = (("9.8.0.87-1", ("12",)), ("9.10.2.21-1", ("12",)), ("9.12.0.46-1", ("12", "13")))
 
 
 def libraries() -> List[Stub]:
-    """cuDNN for both CUDA majors, in two versions each."""
+    """cuDNN for both CUDA majors, whose packages have the same files."""
     found: List[Stub] = []
-    for version in ("9.8.0.87-1", "9.10.2.21-1"):
-        for major in ("12", "13") if version.startswith("9.10") else ("12",):
+    for version, majors in CUDNNS:
+        for major in majors:
             library_name, same = "libcudnn9-cuda-" + major, " (= %s)" % version
+            headers = "libcudnn9-headers-cuda-" + major
             found += [
                 Stub(library_name, version),
-                Stub("libcudnn9-headers-cuda-" + major, version),
+                Stub(headers, version, files=cudnn_header(version, major)),
                 Stub(
                     "libcudnn9-dev-cuda-" + major,
                     version,
-                    (library_name + same, "libcudnn9-headers-cuda-" + major + same),
+                    (library_name + same, headers + same),
+                    files=cudnn_library(),
                 ),
                 Stub("cudnn9-cuda-" + major, version, ("libcudnn9-dev-cuda-" + major,)),
             ]

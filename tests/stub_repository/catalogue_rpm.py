@@ -20,15 +20,28 @@ from __future__ import annotations
 from typing import List, Sequence, Tuple
 
 from .catalogue_deb import (
+    CUDNNS,
     TOOLKITS,
     blacklist,
-    compiler,
     gsp,
     library,
     number,
     program,
 )
-from .stubs import OPEN, PROPRIETARY, Files, Stub, dkms_source, nvidia_smi, said, service
+from .stubs import (
+    OPEN,
+    PROPRIETARY,
+    Files,
+    Stub,
+    compiler,
+    cudnn_header,
+    cudnn_library,
+    dkms_source,
+    nvidia_smi,
+    runtime,
+    said,
+    service,
+)
 
 
 def catalogue(distro: str, drivers: Sequence[str]) -> List[Stub]:
@@ -117,31 +130,47 @@ def fabric(version: str) -> List[Stub]:
 
 
 def toolkits() -> List[Stub]:
-    """cuda-toolkit-12-8 and -13-0."""
+    """cuda-toolkit-12-8 and others."""
     found: List[Stub] = []
     for cuda, version, nvcc in TOOLKITS:
         dashed = cuda.replace(".", "-")
-        files = (("/usr/local/cuda-%s/bin/nvcc" % cuda, compiler(cuda, nvcc)),)
-        found += [
-            Stub("cuda-nvcc-" + dashed, nvcc + "-1", files=files),
-            Stub("cuda-toolkit-" + dashed, version, ("cuda-nvcc-" + dashed,)),
-        ]
+        parts = {
+            "cuda-nvcc-" + dashed: compiler(cuda, nvcc),
+            "cuda-cudart-devel-" + dashed: runtime(cuda),
+        }
+        found += [Stub(name, nvcc + "-1", files=files) for name, files in parts.items()]
+        found.append(
+            Stub("cuda-toolkit-" + dashed, version, tuple(parts), scripts=alternatives(cuda))
+        )
     return found
 
 
 def libraries() -> List[Stub]:
-    """cuDNN for both CUDA majors."""
-    version = "9.10.2.21-1"
+    """cuDNN for both CUDA majors, whose packages have the same files."""
     found: List[Stub] = []
-    for major in ("12", "13"):
-        name = "libcudnn9-cuda-" + major
-        found += [
-            Stub(name, version),
-            Stub("libcudnn9-headers-cuda-" + major, version),
-            Stub("libcudnn9-devel-cuda-" + major, version, (name,)),
-            Stub("cudnn9-cuda-" + major, version, ("libcudnn9-devel-cuda-" + major,)),
-        ]
+    for version, majors in CUDNNS:
+        for major in majors:
+            name, same = "libcudnn9-cuda-" + major, " = " + version
+            headers = "libcudnn9-headers-cuda-" + major
+            found += [
+                Stub(name, version),
+                Stub(headers, version, files=cudnn_header(version, major)),
+                Stub(
+                    "libcudnn9-devel-cuda-" + major,
+                    version,
+                    (name + same, headers + same),
+                    files=cudnn_library(),
+                ),
+                Stub("cudnn9-cuda-" + major, version, ("libcudnn9-devel-cuda-" + major,)),
+            ]
     return found
+
+
+def alternatives(cuda: str) -> Files:
+    """What the real package says to alternatives, so that /usr/local/cuda is a link."""
+    text = "update-alternatives --%s /usr/local/cuda-%s %s\n"
+    come = text % ("install /usr/local/cuda cuda", cuda, cuda.replace(".", ""))
+    return (("post", come), ("preun", text % ("remove cuda", cuda, "")))
 
 
 def container_toolkit() -> List[Stub]:

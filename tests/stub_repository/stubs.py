@@ -98,3 +98,65 @@ def dkms_source(version: str, licence: str) -> Files:
 
 
 OPEN, PROPRIETARY = "Dual MIT/GPL", "NVIDIA"
+
+
+def compiler(cuda: str, version: str) -> Files:
+    """nvcc: it says its version, and hands a program and the runtime's source to the host's g++."""
+    text = """
+        #!/bin/sh
+        here=/usr/local/cuda-{cuda}
+        if [ "$1" = --version ]; then
+            echo 'nvcc: NVIDIA (R) Cuda compiler driver'
+            echo 'Cuda compilation tools, release {cuda}, V{version}'
+            exit 0
+        fi
+        words=
+        while [ $# -gt 0 ]; do
+            case "$1" in
+                -cudart) shift ;;
+                -Xlinker) shift; words="$words -Wl,$1" ;;
+                *) words="$words $1" ;;
+            esac
+            shift
+        done
+        exec g++ -x c++ -I$here/include $here/include/stand_in_runtime.cpp $words
+    """
+    program_text = said(text).format(cuda=cuda, version=version)
+    return (("/usr/local/cuda-%s/bin/nvcc" % cuda, program_text),)
+
+
+def runtime(cuda: str) -> Files:
+    """The runtime's header, and the source of the one function that answers without a GPU."""
+    number = "%d%02d0" % tuple(int(part) for part in cuda.split("."))
+    header = """
+        #define CUDART_VERSION {number}
+        #define __global__ static
+        static struct {{ int x; }} threadIdx;
+        extern "C" int cudaRuntimeGetVersion(int *);
+    """
+    source = """
+        extern "C" int cudaRuntimeGetVersion(int *version) {{ return *version = {number}, 0; }}
+    """
+    folder = "/usr/local/cuda-%s/include/" % cuda
+    return (
+        (folder + "cuda_runtime_api.h", said(header).format(number=number)),
+        (folder + "stand_in_runtime.cpp", said(source).format(number=number)),
+    )
+
+
+def cudnn_header(version: str, cuda_major: str) -> Files:
+    """cudnn.h, which answers for its library: '9.12.0.46-1' is 91200."""
+    major, minor, patch = (int(part) for part in version.split(".")[:3])
+    text = """
+        #include <cstddef>
+        #define CUDNN_VERSION {number}
+        static inline size_t cudnnGetVersion() {{ return CUDNN_VERSION; }}
+        static inline size_t cudnnGetCudartVersion() {{ return {cuda}000; }}
+    """
+    number = 10000 * major + 100 * minor + patch
+    return (("/usr/include/cudnn.h", said(text).format(number=number, cuda=cuda_major)),)
+
+
+def cudnn_library() -> Files:
+    """What the linker finds as -lcudnn; it holds nothing."""
+    return (("/usr/lib/libcudnn.so", "/* GNU ld script, a stand-in */\nINPUT ( -lc )\n"),)

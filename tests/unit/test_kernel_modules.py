@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from helpers import FixtureNode
 
-from ansible.module_utils.torchnode import dkms, kernel_modules
+from ansible.module_utils.torchnode import dkms, kernel_modules, manifest
 from ansible.module_utils.torchnode.data import managed_files
 from ansible.module_utils.torchnode.kernel_order import Order, Problem
 from ansible.module_utils.torchnode.node import Completed
@@ -274,6 +274,26 @@ def test_the_shell_reads_the_path_of_a_key_as_it_is(machine: Machine) -> None:
     with_key(machine, "/root/our key.priv")
     machine.settle()
     assert "mok_signing_key='/root/our key.priv'" in (machine.node.read(dkms.SIGNING_FILE) or "")
+
+
+def test_a_key_that_is_no_longer_wished_goes_and_the_modules_stay(machine: Machine) -> None:
+    with_key(machine)
+    machine.settle()
+    machine.ran.clear()
+    machine.order = Order("535", False)
+    assert machine.missing() == ["let DKMS no longer sign with the key in " + dkms.SIGNING_FILE]
+    assert machine.settle() == ["DKMS no longer signs with a key of torchnode's settings"]
+    assert not machine.node.exists(dkms.SIGNING_FILE)
+    assert machine.ran == machine.settle() == []
+
+
+def test_the_file_that_names_the_key_is_noted_for_removal(machine: Machine) -> None:
+    with_key(machine)
+    machine.node.write("/opt/t/there", "")
+    kernel_modules.settle(machine.node, machine.order, machine.run, "/opt/t")
+    removed, _ = manifest.remove(machine.node, "/opt/t", pretend=False)
+    assert dkms.SIGNING_FILE in removed
+    assert not machine.node.exists(dkms.SIGNING_FILE)
 
 
 def test_a_key_that_is_not_there_is_refused_before_dkms_would_make_one(machine: Machine) -> None:

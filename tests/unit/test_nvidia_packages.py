@@ -443,7 +443,8 @@ def test_headers_of_two_rpm_kernels_are_told_apart_when_they_are_looked_for() ->
 
 
 def test_a_toolkit_is_never_the_meta_package_that_brings_a_driver() -> None:
-    assert names.toolkit_wish(NOBLE, "nvidia", "12.8").packages == ("cuda-toolkit-12-8",)
+    assert names.toolkit_wish(NOBLE, "nvidia", "12.8").packages == ("cuda-toolkit-12-8", "g++")
+    assert names.toolkit_wish(EL9, "nvidia", "12.8").packages == ("cuda-toolkit-12-8", "gcc-c++")
     own = names.toolkit_wish(DEBIAN13, "distribution", "12.4")
     assert own.packages == ("nvidia-cuda-toolkit", "g++")
     assert own.family == ("nvidia-cuda-toolkit",)

@@ -75,7 +75,7 @@ def of_nvidia(folder: str) -> frozenset[str]:
 
 def of_distribution(folder: str) -> frozenset[str]:
     file = "debian.txt" if folder.startswith("debian") else "ubuntu.txt"
-    return listed(file, SUITES[folder]) | {"g++"}
+    return listed(file, SUITES[folder])
 
 
 def is_header(name: str) -> bool:
@@ -174,8 +174,8 @@ def every_package_is_in_its_archive(row: tables.PackageSystem, stack: Stack) -> 
     assert stack.host
     for wish in stack.host.wishes:
         for name in wish.packages:
-            if is_header(name):
-                continue
+            if is_header(name) or name == tables.HOST_COMPILER[row.family]:
+                continue  # of the system's own sources, whatever the origin
             own = of_distribution if from_distribution(stack, wish) else of_nvidia
             if own is of_nvidia:  # the stand-ins have some releases of toolkits and cuDNN only
                 name = re.sub(r"^cuda-toolkit-\d+-\d+$", "cuda-toolkit-12-8", name)

@@ -17,6 +17,7 @@ from ansible.module_utils.torchnode.progress_file import ProgressFile
 from ansible.module_utils.torchnode.system_packages import (
     dnf_text,
     lock_wait,
+    notes,
     removal,
     selection,
     transaction,
@@ -136,6 +137,7 @@ class FakeManager:
         self.fails, self.left = fails, left
         self.done: List[str] = []
         self.purged: List[str] = []
+        self.enabled = ""  # the module stream
 
     def wait(self, seconds: float) -> None:
         self.done.append("wait")
@@ -173,11 +175,18 @@ class FakeManager:
             self.packages.pop(name, None)
         self.purged += request.remove if request.purge else ()
         if self.fails:
-            self.fails, problem = "", Problem("script", self.fails, "why.", "do this.")
+            kind = "damaged" if "checksum" in self.fails else "script"
+            self.fails, problem = "", Problem(kind, self.fails, "why.", "do this.")
             raise PackageError(problem)
 
     def put_back(self) -> None:
         self.done.append("put back")
+
+    def stream(self) -> str:
+        return self.enabled
+
+    def switch(self, stream: str) -> None:
+        self.enabled = stream
 
     def foreign(self, changes: Sequence[Change], own: Sequence[str]) -> List[str]:
         return []
@@ -277,6 +286,12 @@ def test_what_was_cut_short_is_repaired_first_and_said(tmp_path: Path) -> None:
     assert "half of it" in done.repaired
 
 
+def test_packages_that_an_old_index_does_not_know_are_taken_with_a_new_one(tmp_path: Path) -> None:
+    manager = FakeManager({}, fails="incorrect checksum")
+    assert transaction.apply(manager, Order(WISH), str(tmp_path)).changed
+    assert manager.done == ["wait", "run", "refresh", "run"]
+
+
 def test_removal_takes_only_what_came_along(tmp_path: Path) -> None:
     manager = FakeManager({})
     order = Order(WISH, ((PIN, "pin\n"),), prefix="/opt/t")
@@ -288,6 +303,30 @@ def test_removal_takes_only_what_came_along(tmp_path: Path) -> None:
     assert manager.purged == ["tool", "dependency"], "their settings came with them"
     assert not (tmp_path / PIN[1:]).exists()
     assert not transaction.apply(manager, absent, str(tmp_path)).changed
+
+
+@pytest.mark.parametrize("before", ["", "570-open"])
+def test_removal_enables_the_stream_that_was_enabled_before(tmp_path: Path, before: str) -> None:
+    manager, wish = FakeManager({}), dataclasses.replace(WISH, stream="580-open")
+    manager.enabled = before
+    for version in ("580.82", "580.95"):
+        transaction.apply(
+            manager,
+            Order(dataclasses.replace(wish, version=version), prefix="/opt/t"),
+            str(tmp_path),
+        )
+        manager.enabled = "580-open"
+    transaction.apply(manager, Order(wish, absent=True, prefix="/opt/t"), str(tmp_path))
+    assert manager.enabled == before
+
+
+def test_a_removal_that_was_cut_off_is_finished(tmp_path: Path) -> None:
+    manager, order = FakeManager({}), Order(WISH, prefix="/opt/t")
+    transaction.apply(manager, order, str(tmp_path))
+    del manager.packages["tool"]  # the packages are gone, and nothing that comes after it is done
+    transaction.apply(manager, dataclasses.replace(order, absent=True), str(tmp_path))
+    assert manager.packages == {}
+    assert notes.components(Node(str(tmp_path)), "/opt/t") == []
 
 
 def test_what_one_component_brought_and_another_kept_goes_with_the_last(tmp_path: Path) -> None:
@@ -307,24 +346,30 @@ def test_what_one_component_brought_and_another_kept_goes_with_the_last(tmp_path
     assert "dependency" in manager.purged
 
 
-@pytest.mark.parametrize("rc", [0, 1])
-def test_an_initramfs_keeps_no_setting_of_what_is_gone(tmp_path: Path, rc: int) -> None:
+@pytest.mark.parametrize("fails_first", [False, True])
+def test_an_initramfs_keeps_no_setting_of_what_is_gone(tmp_path: Path, fails_first: bool) -> None:
+    """One that could not be written is written by the next removal."""
     for path in ("boot/vmlinuz-6.1", "boot/initrd.img-6.1", "lib/modules/6.1/modules.dep"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
     manager, node = FakeManager({}), Node(str(tmp_path))
     transaction.apply(manager, Order(WISH, prefix="/opt/t"), str(tmp_path))
 
+    full = fails_first
+
     def run(argv: Sequence[str]) -> Completed:
         listed = argv[0] == "lsinitrd"
-        return Completed(0 if listed else rc, "etc/modprobe.d/gone.conf\n" if listed else "full")
+        rc = 1 if full and not listed else 0
+        return Completed(rc, "etc/modprobe.d/gone.conf\n" if listed else "full")
 
-    if rc:
+    if full:
         with pytest.raises(PackageError, match=r"initrd\.img-6\.1 6\.1: full"):
             removal.take_out(node, "/opt/t", manager, run, False)
-        return
+        full = False
+    assert removal.noted(node, "/opt/t")
     said = removal.take_out(node, "/opt/t", manager, run, False)
     assert said[-1] == "rebuilt the initramfs of kernel 6.1"
+    assert not removal.noted(node, "/opt/t")
 
 
 def test_the_folder_that_a_file_needed_goes_with_it(tmp_path: Path) -> None:
@@ -395,9 +440,15 @@ def test_the_holder_of_a_lock_is_waited_for_and_named(tmp_path: Path) -> None:
         ("Status code: 404 for https://m/repodata/repomd.xml (IP: 1.2.3.4)", "not_found"),
         ("E: Failed to fetch http://m/x.deb  403  Forbidden", "forbidden"),
         ("E: Failed to fetch http://m/Packages  Hash Sum mismatch", "damaged"),
+        ("Error: Some packages from local repository have incorrect checksum", "damaged"),
         ("Certificate verification failed: The certificate is NOT trusted.", "certificate"),
         ("Could not resolve 'm'", "unreachable"),
         ("Curl error (7): Couldn't connect to server for https://m", "unreachable"),
+        ("  - Curl error (7): Couldn't connect to server for http://127.0.0.1:9/repomd.xml\n"
+         "Error: Failed to download metadata for repo 'x': Cannot download repomd.xml: "
+         "All mirrors were tried", "unreachable"),
+        ("  - Status code: 404 for https://m/repodata/repomd.xml\n"
+         "Error: Failed to download metadata for repo 'x': All mirrors were tried", "not_found"),
         ("Error: GPG check FAILED", "signature"),
         ("All matches were filtered out by modular filtering for argument: x", "stream"),
         ("E: Held packages were changed and -y was used without ...", "held"),

@@ -363,6 +363,8 @@ CONTAINER_PACKAGES = (
 DCGM_CITED = (sources.DCGM_PACKAGES, sources.AMAZON_NOTES)
 DCGM_PACKAGE = "datacenter-gpu-manager-4-cuda%d"
 DCGM_FAMILY = ("datacenter-gpu-manager-4-*",)
+#: The package that brings the plain names of the compiler that nvcc starts.
+HOST_COMPILER = {"deb": "g++", "rpm": "gcc-c++"}
 CUDNN_CITED = (
     sources.CUDNN_PACKAGES, sources.AMAZON_NOTES, sources.CUDNN_PATHS, sources.PYPI_CUDNN,
 )  # fmt: skip

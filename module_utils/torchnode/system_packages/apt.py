@@ -128,6 +128,13 @@ class Apt:
     def put_back(self) -> None:
         """apt has no streams."""
 
+    def stream(self) -> str:
+        """As above."""
+        return ""
+
+    def switch(self, stream: str) -> None:
+        """As above."""
+
     def hold(self, packages: Sequence[Package]) -> None:
         """``apt-mark hold``, which unattended-upgrades and ``apt upgrade`` respect."""
         if packages:

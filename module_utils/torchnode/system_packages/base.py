@@ -84,6 +84,12 @@ class Manager(Protocol):
     def put_back(self) -> None:
         """What ``run`` has set beside packages, as it was before: the stream of a module."""
 
+    def stream(self) -> str:
+        """The stream of the driver's module that is enabled, '' for none."""
+
+    def switch(self, stream: str) -> None:
+        """Enable a stream in place of another; '' enables none."""
+
     def foreign(self, changes: Sequence[Change], own: Sequence[str]) -> List[str]:
         """Names among ``changes``, none of ``own``, that would get another origin."""
 

@@ -117,7 +117,7 @@ class Dnf:
     def run(self, request: Request) -> None:
         """The stream first. A stream cannot be enabled and filled in one transaction."""
         if request.stream:
-            self._switch(request.stream)
+            self.switch(request.stream)
         for words in self._transactions(request, self.installed()):
             if words[0] == "install" or any(name in self.installed() for name in words[2:]):
                 self._must([*_DNF, *words])
@@ -125,11 +125,15 @@ class Dnf:
     def put_back(self) -> None:
         """Else ``dnf upgrade`` would go on in a stream whose packages are not there."""
         if self._stream_before is not None:
-            self._switch(self._stream_before)
+            self.switch(self._stream_before)
 
-    def _switch(self, stream: str) -> None:
-        """Enable a stream in place of another; '' enables none."""
-        now = dnf_text.enabled_stream(Node(self._root).read(dnf_text.MODULE_FILE) or "")
+    def stream(self) -> str:
+        """As dnf's own file says."""
+        return dnf_text.enabled_stream(Node(self._root).read(dnf_text.MODULE_FILE) or "")
+
+    def switch(self, stream: str) -> None:
+        """See ``base.Manager``."""
+        now = self.stream()
         if self._stream_before is None:
             self._stream_before = now
         if now == stream:

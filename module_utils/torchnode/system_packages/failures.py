@@ -44,6 +44,8 @@ class PackageError(Exception):
 
 #: The kind whose observation is two lines: which kernel, and what the compiler said.
 MODULE_BUILD = "module_build"
+#: The kind that an index which is read anew may mend.
+DAMAGED = "damaged"
 
 #: (kind, pattern in the output, cause, remedy); the first that matches is taken, so that what
 #: stops everything else (a lock, a full disk) stands before what follows from it.
@@ -90,7 +92,7 @@ _RULES: Tuple[Tuple[str, str, str, str], ...] = (
         r"404\s+Not Found|Status code: 404|does not have a Release file|File not found"
         r"|No such file or directory.*(?:repomd|Release|Packages)"
         r"|(?:repomd|Release|Packages).*(?:No such file or directory|not found)"
-        r"|Couldn't open file|All mirrors were tried",
+        r"|Couldn't open file",
         "The address answers, and this repository is not there.",
         "Compare the address with what the mirror holds: <distro>/<architecture>/ must be below "
         "torchnode_nvidia_repository_url (Arm servers are 'sbsa' there).",
@@ -107,9 +109,9 @@ _RULES: Tuple[Tuple[str, str, str, str], ...] = (
         "torchnode_nvidia_key_file and torchnode_nvidia_key_fingerprint.",
     ),
     (
-        "damaged",
+        DAMAGED,
         r"Hash Sum mismatch|File has unexpected size|Mirror sync in progress|checksum doesn't match"
-        r"|Downloading successful, but checksum",
+        r"|Downloading successful, but checksum|incorrect checksum",
         "An index or a package is not what was signed: a mirror in the middle of a sync, or a "
         "proxy that changes files.",
         "Run again in a few minutes. If it stays so, sync the mirror anew, or ask without a proxy.",

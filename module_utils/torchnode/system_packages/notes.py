@@ -24,12 +24,14 @@ class Note:
     and the wish itself, so that it can be taken out without the inventory that asked for it.
 
     ``wish.packages`` are those of every wish so far: a component may have had several versions.
+    ``stream`` is the one of the driver's module that was enabled before.
     """
 
     wish: PackageWish
     brought: Tuple[str, ...] = ()
     held: Tuple[str, ...] = ()
     files: Tuple[str, ...] = ()
+    stream: str = ""
 
 
 def _path(prefix: str, component: str) -> str:
@@ -50,11 +52,18 @@ def read(root: str, prefix: str, component: str) -> Optional[Note]:
     return None
 
 
-def add(root: str, order: Order, brought: Sequence[str] = (), held: Sequence[str] = ()) -> None:
-    """Note what is brought and held now, beside what is noted. Raises OSError."""
+def add(
+    root: str,
+    order: Order,
+    brought: Sequence[str] = (),
+    held: Sequence[str] = (),
+    stream: str = "",
+) -> None:
+    """Note what is brought and held now, beside what is noted, and at first the ``stream`` that
+    is enabled. Raises OSError."""
     if not order.prefix:
         return
-    known = read(root, order.prefix, order.wish.component) or Note(order.wish)
+    known = read(root, order.prefix, order.wish.component) or Note(order.wish, stream=stream)
     named = dict.fromkeys((*known.wish.packages, *order.wish.packages))
     ours = {*known.brought, *brought}
     note = Note(
@@ -63,6 +72,7 @@ def add(root: str, order: Order, brought: Sequence[str] = (), held: Sequence[str
         # What an unfinished run has brought was not there before it.
         tuple(sorted({*known.held, *held} - ours)),
         tuple(path for path, _ in order.files),
+        known.stream,
     )
     _write(Node(root), order.prefix, _path(order.prefix, order.wish.component), as_data(note))
 
@@ -87,6 +97,45 @@ def _write(node: Node, prefix: str, path: str, content: object) -> None:
     made = manifest.make_folder(node, os.path.dirname(path))
     manifest.add(node, prefix, [*made, (path, "file")])
     manifest.write_json(node.path(path), content, mode=0o600)
+
+
+# ---- keys in rpm's database ---------------------------------------------------------------------
+
+
+def add_key(node: Node, prefix: str, name: str) -> None:
+    """Note a key that was not in rpm's database before torchnode."""
+    path = "%s/%s/rpm-keys" % (prefix, FOLDER)
+    if prefix:
+        _write(node, prefix, path, sorted({*keys(node, prefix), name}))
+
+
+def keys(node: Node, prefix: str) -> List[str]:
+    """The keys that are noted; none where the note cannot be read."""
+    with contextlib.suppress(ValueError, TypeError):
+        return [
+            str(name) for name in json.loads(node.read("%s/%s/rpm-keys" % (prefix, FOLDER)) or "")
+        ]
+    return []
+
+
+# ---- images that a removal has to write anew ----------------------------------------------------
+
+
+def owe_images(node: Node, prefix: str) -> None:
+    """Note, before packages go, that every initramfs still has their settings."""
+    if prefix:
+        _write(node, prefix, "%s/%s/initramfs-owed" % (prefix, FOLDER), True)
+
+
+def images_owed(node: Node, prefix: str) -> bool:
+    """Whether a removal was cut off before it had written every image anew."""
+    return node.exists("%s/%s/initramfs-owed" % (prefix, FOLDER))
+
+
+def images_written(node: Node, prefix: str) -> None:
+    """Every image is as it should be."""
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(node.path("%s/%s/initramfs-owed" % (prefix, FOLDER)))
 
 
 # ---- files of the operator's that were changed --------------------------------------------------

@@ -18,10 +18,18 @@ _FIRST = ("dcgm", "nvidia_container_toolkit", "cudnn", "cuda_toolkit", "nvidia_f
 
 def noted(node: Node, prefix: str) -> bool:
     """Whether anything was brought that is not only a file."""
-    return bool(notes.components(node, prefix) or notes.widened(node, prefix))
+    some = notes.components(node, prefix) or notes.widened(node, prefix)
+    return bool(some or notes.keys(node, prefix) or notes.images_owed(node, prefix))
 
 
-def take_out(node: Node, prefix: str, manager: Manager, run: Run, check: bool) -> List[str]:
+def take_out(
+    node: Node,
+    prefix: str,
+    manager: Manager,
+    run: Run,
+    check: bool,
+    wait_seconds: float = Order.wait_seconds,
+) -> List[str]:
     """Remove each component's packages, then narrow the sources; what was done, in words.
 
     Raises PackageError where a package cannot go, with what was removed before it gone.
@@ -29,21 +37,38 @@ def take_out(node: Node, prefix: str, manager: Manager, run: Run, check: bool) -
     said = []
     names = notes.components(node, prefix)
     brought: Set[str] = set()
+    if names and not check:
+        notes.owe_images(node, prefix)
     for component in sorted(names, key=lambda name: (name not in _FIRST, name)):
         note = notes.read(node.root, prefix, component)
         if note is None:
             continue
         brought.update(note.brought)
         files = tuple((path, "") for path in note.files)
-        order = Order(note.wish, files, absent=True, prefix=prefix)
+        order = Order(
+            note.wish, files, absent=True, prefix=prefix, wait_seconds=wait_seconds
+        )  # fmt: skip
         done = transaction.apply(manager, order, node.root, check)
         said.append("%s: %s" % (component, done.said))
     if names and not check:
-        said += _shared(manager, brought) + _images(node, run)
+        said += _shared(manager, brought)
+    if notes.images_owed(node, prefix) and not check:
+        said += _images(node, run)
+        notes.images_written(node, prefix)
     for wish in notes.widened(node, prefix):
-        narrow = SourceOrder(wish, prefix=prefix, absent=True)
+        narrow = SourceOrder(wish, wait_seconds=wait_seconds, prefix=prefix, absent=True)
         said.append("sources: " + Sources(node, run).apply(narrow, check).said)
+    if not check:
+        said += _keys(node, prefix, run)
     return said
+
+
+def _keys(node: Node, prefix: str, run: Run) -> List[str]:
+    """Take the keys that dnf has put into rpm's database out of it."""
+    names = [name for name in notes.keys(node, prefix) if run(["rpm", "--query", name]).rc == 0]
+    if names:
+        run(["rpm", "--erase", "--allmatches", *names])
+    return ["key %s" % name for name in names]
 
 
 def _shared(manager: Manager, brought: Collection[str]) -> List[str]:

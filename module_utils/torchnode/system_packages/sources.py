@@ -57,6 +57,8 @@ class Sources:
         self._wait(order)
         if order.wish.kind == "components":
             notes.keep(self._node, order.prefix, order.wish, wanted.before())
+        if order.wish.kind == "rpm" and not order.absent:
+            self._note_key(order)
         notes.making(self._node.root, order.prefix, wanted.new())
         wanted.write()
         try:
@@ -114,6 +116,12 @@ class Sources:
         if found != [expected]:
             raise PackageError(_wrong_key(order, ", ".join(found)))
         return openpgp.armored(content or b"")
+
+    def _note_key(self, order: SourceOrder) -> None:
+        """Note the name that the key will have in rpm's database, if it is new there."""
+        name = "gpg-pubkey-" + order.wish.fingerprint.replace(" ", "")[-8:].lower()
+        if self._run(["rpm", "--query", name]).rc != 0:
+            notes.add_key(self._node, order.prefix, name)
 
     def _duplicates(self, order: SourceOrder, own: Sequence[str]) -> Files:
         """Other entries of the same repository, which stop apt, and the revoked key."""

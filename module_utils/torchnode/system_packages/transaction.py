@@ -9,7 +9,7 @@ from ..package_model import Package
 from ..package_versions import fits, followed, of_family, problems, settled, upstream
 from . import notes, selection
 from .base import Change, Done, Manager, Order, Request
-from .failures import PackageError, no_version_to_follow, not_as_wished, would_move_others
+from .failures import DAMAGED, PackageError, no_version_to_follow, not_as_wished, would_move_others
 from .pin_files import PinFiles
 
 
@@ -51,6 +51,7 @@ def _bring(manager: Manager, order: Order, root: str, check: bool) -> Done:
         order,
         [change.name for change in changes if not change.before],
         [package.name for package in _loose(order, installed)],
+        manager.stream(),
     )
     notes.making(root, order.prefix, files.new())
     _do(manager, order, request, changes, files, installed)
@@ -122,7 +123,7 @@ def _do(
     try:
         if changes:
             manager.release([package.name for package in held])
-            manager.run(request)
+            _run(manager, request)
         wrong = problems(order.wish, manager.installed().values(), hold=False)
         if wrong:
             raise PackageError(not_as_wished(wrong))
@@ -131,6 +132,18 @@ def _do(
     except PackageError as error:
         files.restore()
         raise error.also(_back(manager, order, changes, installed, held)) from error
+
+
+def _run(manager: Manager, request: Request) -> None:
+    """Once more with the indexes read anew, where packages are not what the index says: a mirror
+    that was made anew has others of the same versions."""
+    try:
+        manager.run(request)
+    except PackageError as error:
+        if error.problem.kind != DAMAGED:
+            raise
+        manager.refresh()
+        manager.run(request)
 
 
 def _back(
@@ -183,7 +196,8 @@ def _take_out(manager: Manager, order: Order, root: str, check: bool) -> Done:
     done = _told(order, installed, changes, files, [])
     ours = {*names, *(note.held if note else ())}
     held = [package for name, package in installed.items() if package.held and name in ours]
-    if check or not (done.changed or held):
+    # A note without packages is what a removal has left that was cut off.
+    if check or not (done.changed or held or note):
         return done
     manager.release([package.name for package in held])
     try:
@@ -191,6 +205,8 @@ def _take_out(manager: Manager, order: Order, root: str, check: bool) -> Done:
             manager.run(request)
     except PackageError as error:
         raise error.also(_back(manager, order, changes, installed, held)) from error
+    if wish.stream:
+        manager.switch(note.stream if note else "")
     files.write()
     brought = set(note.brought) if note else set()
     unneeded = [name for name in manager.unneeded() if name in brought] if brought else []

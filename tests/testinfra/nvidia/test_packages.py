@@ -22,9 +22,12 @@ class Expected:
     module_licence: str = "Dual MIT/GPL"
     kernels: int = 1
     fabric: str = ""
+    subnet: Tuple[str, ...] = ()  # the subnet manager's packages
     dnf_stream: str = ""
     toolkit: str = ""  # of the distribution: /usr/bin/nvcc
     cudnn: str = ""  # from a wheel
+    toolkits: Tuple[str, ...] = ()  # of NVIDIA's repository, the default first
+    cudnn_packages: Tuple[str, str] = ("", "")  # of NVIDIA's repository: CUDA major, version
     beside: Tuple[str, ...] = ()  # DCGM and the container toolkit
 
 
@@ -39,12 +42,15 @@ EXPECTED = {
     "ubuntu2404": Expected(
         "580.95.05",
         ("libnvidia-compute-580", "nvidia-persistenced", "nvidia-dkms-580-open"),
+        toolkits=("12.8", "12.6"),
+        cudnn_packages=("12", "9.12.0.46"),
         beside=BESIDE,
     ),
     "debian12": Expected(
         "580.126.20",
         ("nvidia-driver-cuda", "nvidia-kernel-open-dkms", "firmware-nvidia-gsp"),
         fabric="nvidia-fabricmanager",
+        toolkits=("13.0", "12.8"),
         beside=BESIDE,
     ),
     "rocky9": Expected(
@@ -52,11 +58,17 @@ EXPECTED = {
         ("nvidia-driver-cuda", "kmod-nvidia-open-dkms"),
         fabric="nvidia-fabricmanager",
         dnf_stream="580-open",
+        toolkits=("12.8", "13.0"),
+        beside=BESIDE,
     ),
     "rocky10": Expected(
         "580.126.20",
         ("nvidia-driver-cuda", "kmod-nvidia-open-dkms"),
         fabric="nvidia-fabricmanager",
+        subnet=("nvlsm", "libnvsdm"),
+        toolkits=("13.0",),
+        cudnn_packages=("13", "9.12.0.46"),
+        beside=BESIDE,
     ),
     "debian12-real": Expected(
         "535.",
@@ -110,6 +122,14 @@ def of_dnf(expected: Expected, host: Host) -> bool:
 
 def kernels(host: Host) -> list[str]:
     return sorted(host.check_output("ls /lib/modules").split())
+
+
+def held(host: Host) -> set[str]:
+    """Names of the packages that an upgrade of the system leaves where they are."""
+    if host.exists("apt-mark"):
+        return set(host.check_output("apt-mark showhold").split())
+    locks = host.check_output("cat /etc/dnf/plugins/versionlock.list").splitlines()
+    return {name for line in locks for name in re.findall(r"^(.+)-\d+:", line)}
 
 
 def test_the_wished_packages_are_there_at_the_version(
@@ -188,13 +208,7 @@ def test_an_upgrade_of_the_system_moves_nothing_of_the_driver(
 
 
 def test_the_closure_is_held(expected: Expected, host: Host, installed: dict[str, str]) -> None:
-    if of_dnf(expected, host):
-        held = host.check_output("cat /etc/dnf/plugins/versionlock.list")
-        names = [name for name in expected.packages if name not in held]
-    else:
-        held_names = set(host.check_output("apt-mark showhold").split())
-        names = [name for name in expected.packages if name not in held_names]
-    assert names == []
+    assert [name for name in expected.packages if name not in held(host)] == []
 
 
 def test_fabric_manager_is_where_an_nvswitch_is(
@@ -207,6 +221,13 @@ def test_fabric_manager_is_where_an_nvswitch_is(
     assert found.get(expected.fabric) == expected.version
 
 
+def test_the_subnet_manager_is_where_the_part_needs_it(
+    expected: Expected, installed: dict[str, str]
+) -> None:
+    found = {name for name in installed if name.startswith(("nvlsm", "libnvsdm"))}
+    assert found == set(expected.subnet)
+
+
 def test_dcgm_and_the_container_toolkit_are_there_held_and_quiet(
     expected: Expected, host: Host, installed: dict[str, str]
 ) -> None:
@@ -215,7 +236,7 @@ def test_dcgm_and_the_container_toolkit_are_there_held_and_quiet(
     assert found <= set(expected.beside), "more than was asked for"
     assert set(expected.beside) <= set(installed)
     if expected.beside:
-        assert set(expected.beside) <= set(host.check_output("apt-mark showhold").split())
+        assert [name for name in expected.beside if name not in held(host)] == []
         assert host.run("systemctl is-active nvidia-dcgm.service").stdout.strip() == "inactive"
         assert not file(host, "/etc/cdi/nvidia.yaml").exists
         assert not file(host, "/var/run/cdi/nvidia.yaml").exists
@@ -281,3 +302,50 @@ def test_a_program_is_built_with_the_toolkit_and_cudnn(expected: Expected, host:
     assert said.startswith(
         "CUDA %d cuDNN %s library %s for CUDA %d" % (1000 * major + 10 * minor, cudnn, cudnn, major)
     ), said
+
+
+#: The runtime answers without a GPU from CUDA 12 on.
+RUNTIME = """
+#include <cstdio>
+#include <cuda_runtime_api.h>
+__global__ void fill(int *out) { out[threadIdx.x] = 1; }
+int main() {
+  int runtime = 0;
+  cudaRuntimeGetVersion(&runtime);
+  std::printf("%d %d\\n", CUDART_VERSION, runtime);
+}
+"""
+
+
+def test_each_toolkit_compiles_and_the_first_is_the_default(expected: Expected, host: Host) -> None:
+    folders = host.run("ls -d /usr/local/cuda-*").stdout.split()
+    assert sorted(folders) == sorted("/usr/local/cuda-" + cuda for cuda in expected.toolkits)
+    if not expected.toolkits:
+        return
+    assert (
+        host.check_output("readlink -f /usr/local/cuda")
+        == "/usr/local/cuda-" + (expected.toolkits[0])
+    )
+    host.check_output("printf '%%s' %s > /tmp/runtime.cu", RUNTIME)
+    for cuda in expected.toolkits:
+        host.check_output("/usr/local/cuda-%s/bin/nvcc -o /tmp/runtime /tmp/runtime.cu" % cuda)
+        number = "%d%02d0" % tuple(int(part) for part in cuda.split("."))
+        assert host.check_output("/tmp/runtime") == "%s %s" % (number, number)
+
+
+def test_cudnn_of_the_repository_is_found_by_the_compiler(
+    expected: Expected, host: Host, installed: dict[str, str]
+) -> None:
+    major, version = expected.cudnn_packages
+    found = {name: said for name, said in installed.items() if name.startswith("libcudnn")}
+    if not version:
+        assert found == {}
+        return
+    assert set(found.values()) == {version}
+    assert [name for name in found if not name.endswith("cuda-" + major)] == []
+    assert [name for name in found if name not in held(host)] == []
+    host.check_output("printf '%%s' %s > /tmp/both.cu", PROGRAM)
+    host.check_output("/usr/local/cuda/bin/nvcc -o /tmp/both /tmp/both.cu -lcudnn")
+    number = "%d%02d%02d" % tuple(int(part) for part in version.split(".")[:3])
+    said = host.check_output("/tmp/both")
+    assert "cuDNN %s library %s for CUDA %s" % (number, number, major) in said, said

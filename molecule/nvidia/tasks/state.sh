@@ -3,8 +3,13 @@
 set -eu
 LC_ALL=C
 export LC_ALL
-dpkg-query -W -f='package ${Package} ${Version} ${db:Status-Abbrev}\n'
-apt-mark showauto | sed 's/^/auto /'
+if command -v dpkg-query >/dev/null; then
+    dpkg-query -W -f='package ${Package} ${Version} ${db:Status-Abbrev}\n'
+    apt-mark showauto | sed 's/^/auto /'
+else
+    rpm -qa --queryformat 'package %{NAME} %{EVR}\n' | sort
+    dnf -q --cacheonly repoquery --userinstalled --queryformat 'chosen %{name}' | sort
+fi
 cd /etc
 # Any package's installation rewrites the first of these. A package leaves its system user behind
 # when it is purged, as Debian's policy says: users are listed by name, and nvpd is not.
@@ -22,6 +27,8 @@ for file in passwd group; do
     cut -d: -f1 "$file" | sort | grep -v '^nvpd$' | sed "s/^/$file /"
 done
 ls -d /lib/modules/* /lib/modules/*/updates /usr/src/* /opt/* /usr/local/cuda* 2>/dev/null | sed 's/^/folder /'
-for image in /boot/initrd.img-*; do
-    lsinitramfs "$image" | grep '^etc/modprobe.d/' | sed "s|^|initramfs ${image##*img-} |" || true
+for image in /boot/initrd.img-* /boot/initramfs-*.img; do
+    [ -e "$image" ] || continue
+    if command -v lsinitramfs >/dev/null; then lsinitramfs "$image"; else lsinitrd "$image"; fi |
+        grep -o 'etc/modprobe.d/.*' | sed "s|^|initramfs ${image##*/} |" || true
 done
