@@ -146,9 +146,15 @@ def test_removal_leaves_neither_packages_nor_stream_nor_the_key_that_came(
 ) -> None:
     if trusted:  # by the operator, before torchnode
         machine.sh("rpm --import /srv/good/rhel9/x86_64/D42D0685.pub")
+    # Headers of another kernel than the one that is asked for are not torchnode's.
+    machine.sh("dnf -qy install bash kernel-devel-5.14.0-570.58.1.el9_6")
     before = machine.sh("rpm -qa | sort")
     machine.source()
-    machine.packages("580.95.05")
+    headers = "kernel-devel-5.14.0-570.12.1.el9_6"
+    kmod = ["nvidia-driver-cuda", "kmod-nvidia-open-dkms"]
+    brought = machine.packages("580.95.05", packages=[*kmod, headers])
+    assert brought["changed"], outcome(brought)
+    assert "kernel-devel-5.14.0-570.12.1" in machine.sh("rpm -q kernel-devel")
     assert machine.sh("rpm -qa | grep -c gpg-pubkey").strip() == "1"
     machine.remove()
     assert machine.sh("rpm -qa | sort") == before

@@ -16,6 +16,8 @@ KERNELS: Dict[str, Tuple[str, str]] = {
     "rhel9-base": ("5.14.0-570.12.1.el9_6", "5.14.0-570.58.1.el9_6"),
     "rhel10-base": ("6.12.0-55.9.1.el10_0", "6.12.0-55.40.1.el10_0"),
 }
+#: What lets dnf keep several versions side by side; the real packages provide it.
+SEVERAL = "installonlypkg(kernel)"
 #: The node has Debian's compiler, without the plain name.
 COMPILER = '#!/bin/sh\nexec g++-12 "$@"\n'
 
@@ -31,8 +33,13 @@ def catalogue(distro: str) -> List[Stub]:
     ]
     for release in KERNELS[distro]:
         found += [
-            Stub("kernel-core", release, provides=("kernel = " + release,)),
-            Stub("kernel-devel", release, scripts=(("post", linked_headers(release)),)),
+            Stub("kernel-core", release, provides=("kernel = " + release, SEVERAL)),
+            Stub(
+                "kernel-devel",
+                release,
+                provides=(SEVERAL,),
+                scripts=(("post", linked_headers(release)),),
+            ),
             Stub("kernel-devel-matched", release, ("kernel-devel = " + release,)),
             Stub("kernel-headers", release),
         ]

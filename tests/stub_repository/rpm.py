@@ -91,7 +91,8 @@ def spec_text(stub: Stub, arch: str) -> str:
         head += [(name, value) for value in values]
     lines = ["AutoReqProv: no", *("%s: %s" % item for item in head)]
     lines += ["%description", "A stand-in for tests.", "%install"]
-    files = [*stub.files, ("/usr/share/doc/%s/stand-in" % stub.name, stub.version + "\n")]
+    place = "/usr/share/doc/%s-%s/stand-in" % (stub.name, rest)  # its own, beside other versions
+    files = [*stub.files, (place, stub.version + "\n")]
     for path, text in files:
         mode = "0755" if "/bin/" in path else "0644"
         lines += [
@@ -101,7 +102,15 @@ def spec_text(stub: Stub, arch: str) -> str:
         ]
     for name, text in stub.scripts:
         lines += ["%" + name, text.replace("%", "%%")]
-    return "\n".join([*lines, "%files", *(path for path, _ in files), ""])
+    owned = ["%dir " + folder for folder in own_folders([path for path, _ in files])]
+    return "\n".join([*lines, "%files", *owned, *(path for path, _ in files), ""])
+
+
+def own_folders(paths: Sequence[str]) -> List[str]:
+    """Folders that only such packages have: a toolkit's, and a module's source."""
+    tops = ("/usr/local/cuda-", "/usr/src/nvidia-")
+    above = {str(folder) for path in paths for folder in Path(path).parents}
+    return sorted(folder for folder in above if folder.startswith(tops))
 
 
 def split_epoch(version: str) -> Tuple[str, str]:

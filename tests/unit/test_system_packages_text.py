@@ -79,6 +79,7 @@ TABLE = """Dependencies resolved.
 Installing:
  nvidia-driver-cuda       x86_64   3:580.95.05-1.el9      torchnode-nvidia-cuda
                                                                           6.1 k
+ kernel-devel             x86_64   5.14.0-503.el9         baseos          21 M
 Upgrading:
  a-name-that-is-too-long-for-its-column
                           noarch   2-1                    baseos          12 k
@@ -100,9 +101,11 @@ def test_the_table_of_dnf_is_read_although_its_lines_are_broken() -> None:
     have = {
         "a-name-that-is-too-long-for-its-column": Package("a", "1-1"),
         "old-common": Package("old-common", "1-1"),
+        "kernel-devel": Package("kernel-devel", "5.14.0-427.el9"),
     }
     assert [(c.name, c.before, c.after) for c in dnf_text.simulated(TABLE, have)] == [
         ("a-name-that-is-too-long-for-its-column", "1-1", "2-1"),
+        ("kernel-devel-5.14.0-503.el9", "", "5.14.0-503.el9"),
         ("nvidia-driver-cuda", "", "3:580.95.05-1.el9"),
         ("nvidia-kmod-common", "", "3:580.95.05-1.el9"),
         ("old-common", "1-1", ""),

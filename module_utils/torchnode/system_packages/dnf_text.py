@@ -18,6 +18,7 @@ MODULE_FILE = "/etc/dnf/modules.d/nvidia-driver.module"
 
 #: Packages of which several versions stand side by side.
 _SEVERAL = re.compile(r"kernel([0-9.]*|-core|-modules.*|[0-9.]*-devel|-uki.*|-rt.*|-64k.*)$")
+_HEADERS = re.compile(r"kernel[0-9.]*-devel$")
 
 
 def enabled_stream(text: str) -> str:
@@ -95,6 +96,7 @@ _SECTION = re.compile(
     r"(?P<what>Installing|Upgrading|Downgrading|Reinstalling|Removing|Enabling|Disabling|Switching"
     r"|Resetting|Skipping)\b.*:$"
 )
+_SIZE = re.compile(r"\s+[\d.]+( [kMG])?$")
 
 
 def simulated(text: str, have: Mapping[str, Package]) -> List[Change]:
@@ -105,6 +107,8 @@ def simulated(text: str, have: Mapping[str, Package]) -> List[Change]:
         header = _SECTION.match(line)
         if header or line.startswith("Transaction Summary"):
             section, pending = header["what"] if header else "", []
+        elif not pending and _SIZE.match(line):
+            pass  # the end of a row whose version or repository is too long for its column
         elif section in ("Installing", "Upgrading", "Downgrading", "Removing"):
             pending = [*pending, *line.split()] if line.startswith(" ") else []
             if pending[:1] == ["replacing"]:
@@ -121,6 +125,8 @@ def _add(
     changes: Dict[str, Change], section: str, row: List[str], have: Mapping[str, Package]
 ) -> None:
     name, _, version, origin = row[:4]
+    if _HEADERS.match(name):  # of one kernel, beside those of others: named as they are wished
+        name = "%s-%s" % (name, version.rpartition(":")[2])
     if section == "Removing":
         changes[name] = Change(name, version, "")
         return
