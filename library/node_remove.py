@@ -19,6 +19,17 @@ options:
     description: The folder that holds the stacks; empty means this user's default.
     type: path
     default: ''
+  components:
+    description: Take out these alone, with what is nothing without them, and leave all else.
+      Empty for everything that torchnode put on the node.
+    type: list
+    elements: str
+    choices: [nvidia_driver, nvidia_fabric, cuda_toolkit, cudnn, nvidia_container_toolkit, dcgm]
+    default: []
+  facts_folder:
+    description: Where the local fact lies that is told when components go; '' for the default.
+    type: str
+    default: ''
   take:
     description: Remove although another run holds the node's lock.
     type: bool
@@ -66,61 +77,19 @@ kept:
 
 import os
 import time
-from typing import List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible.module_utils.torchnode import manifest, node_files
+from ansible.module_utils.torchnode import node_files, node_removal
+from ansible.module_utils.torchnode.component_paths import COMPONENTS
 from ansible.module_utils.torchnode.node import Node
-from ansible.module_utils.torchnode.progress_file import ProgressFile
 from ansible.module_utils.torchnode.survey import default_prefix
 from ansible.module_utils.torchnode.system import read_user
-from ansible.module_utils.torchnode.system_packages import removal
 from ansible.module_utils.torchnode.system_packages.failures import PackageError
-from ansible.module_utils.torchnode.system_packages.package_set import manager_of
-from ansible.module_utils.torchnode.system_packages.runner import Runner, environment
-from ansible.module_utils.torchnode.system_packages.turn import turn
 
 
-def take_out_packages(
-    node: Node, prefix: str, check: bool, wait_seconds: float, progress: Optional[str]
-) -> List[str]:
-    """What was done with packages and sources. Raises PackageError."""
-    if not removal.noted(node, prefix):
-        return []
-    file = ProgressFile(None if check else progress)
-    run = Runner(environment(os.environ, ""), file)
-    try:
-        with turn(node, wait_seconds, run.tell, check):
-            return removal.take_out(node, prefix, manager_of(node, run), run, check, wait_seconds)
-    finally:
-        file.remove()
-
-
-def told(prefix: str, removed: List[str], kept: List[str], packages: List[str], check: bool) -> str:
-    """What was taken out and what stays, in one line."""
-    if not (removed or kept or packages):
-        return "nothing of torchnode is there: no manifest in %s, and no packages" % prefix
-    return "%s %d path%s; kept: %s; packages: %s" % (
-        "would remove" if check else "removed", len(removed), "" if len(removed) == 1 else "s",
-        ", ".join(kept) or "nothing", "; ".join(packages) or "none",
-    )  # fmt: skip
-
-
-def main() -> None:
-    """Parse, remove, exit."""
-    module = AnsibleModule(
-        argument_spec={
-            "prefix": {"type": "path", "default": ""},
-            "take": {"type": "bool", "default": False},
-            "wait_seconds": {"type": "int", "default": 600},
-            "progress": {"type": "path"},
-        },
-        supports_check_mode=True,
-    )
-    node = Node()
-    given = module.params["prefix"]
-    prefix = os.path.normpath(given) if given else default_prefix(read_user(node))
+def refuse_a_node_at_work(module: AnsibleModule, node: Node, prefix: str) -> None:
+    """Fail where another run holds the node's lock."""
     holder = node_files.other_holder(node, prefix, "", [], time.time())
     if holder is not None and not module.params["take"]:
         module.fail_json(
@@ -128,18 +97,37 @@ def main() -> None:
             "for it, or if it certainly is dead run again with -e torchnode_take_lock=true."
             % holder.get("run")
         )
+
+
+def main() -> None:
+    """Parse, remove, exit."""
+    components = {"type": "list", "elements": "str", "default": [], "choices": list(COMPONENTS)}
+    module = AnsibleModule(
+        argument_spec={
+            "prefix": {"type": "path", "default": ""},
+            "components": components,
+            "facts_folder": {"type": "str", "default": ""},
+            "take": {"type": "bool", "default": False},
+            "wait_seconds": {"type": "int", "default": 600},
+            "progress": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    given, node = module.params, Node()
+    prefix = given["prefix"] and os.path.normpath(given["prefix"])
+    order = node_removal.Order(
+        prefix or default_prefix(read_user(node)), given["components"], given["facts_folder"],
+        given["wait_seconds"], given["progress"], module.check_mode,
+    )  # fmt: skip
+    refuse_a_node_at_work(module, node, order.prefix)
     try:
-        packages = take_out_packages(
-            node, prefix, module.check_mode,
-            module.params["wait_seconds"], module.params["progress"],
-        )  # fmt: skip
+        packages = node_removal.packages(node, order)
+        removed, kept = node_removal.files(node, order, bool(packages))
     except PackageError as error:
         problem = error.problem
         module.fail_json(msg="%s. %s %s" % (problem.observed, problem.cause, problem.remedy))
-    try:
-        removed, kept = manifest.remove(node, prefix, pretend=module.check_mode)
     except ValueError as error:
-        module.fail_json(msg="%s. Nothing was removed." % error)
+        module.fail_json(msg="%s. Nothing more was removed." % error)
     except OSError as error:
         module.fail_json(msg="%s; expected to be allowed to remove it. Become its owner." % error)
     module.exit_json(
@@ -147,7 +135,7 @@ def main() -> None:
         removed=removed,
         packages=packages,
         kept=kept,
-        msg=told(prefix, removed, kept, packages, module.check_mode),
+        msg=node_removal.told(node, order, removed, kept, packages),
         diff={"before": "".join(p + "\n" for p in [*packages, *removed]), "after": ""},
     )
 

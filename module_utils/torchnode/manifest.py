@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from typing import Dict, Iterable, List, Tuple
+from typing import Collection, Dict, Iterable, List, Tuple
 
 from .node import Node
 
@@ -105,6 +105,23 @@ def remove(node: Node, prefix: str, pretend: bool) -> Tuple[List[str], List[str]
         if not pretend:
             os.rmdir(node.path(path))
     return removed, kept
+
+
+def remove_some(node: Node, prefix: str, tops: Collection[str], pretend: bool) -> List[str]:
+    """Take out what is listed at or below ``tops``, and forget it; what was removed."""
+    entries = read(node, prefix)
+    mine = {p: k for p, k in entries.items() if any((p + "/").startswith(t + "/") for t in tops)}
+    there = [path for path in mine if os.path.lexists(node.path(path))]
+    if pretend or not mine:
+        return there
+    for path in sorted(there, key=len, reverse=True):
+        if mine[path] != "folder":
+            _take_out(node.path(path), mine[path])
+        elif not node.names(path):
+            os.rmdir(node.path(path))
+    left = [{"path": p, "kind": k} for p, k in entries.items() if p not in mine]
+    write_json(node.path(path_of(prefix)), {"created": left})
+    return there
 
 
 def _unfinished(node: Node, path: str) -> List[Tuple[str, str]]:

@@ -6,10 +6,13 @@ import calendar
 import json
 import os
 import pwd
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,17 +65,26 @@ def test_a_plan_leaves_yesterdays_verdict(fleet: Fleet):
     assert fleet.tree() == before
 
 
+@pytest.fixture
+def open_fleet(fleet: Fleet) -> Iterator[Fleet]:
+    """A fleet whose folder other users may enter: any pytest that is started closes its own."""
+    folder = Path(tempfile.mkdtemp(prefix="torchnode-", dir="/tmp"))
+    folder.chmod(0o755)
+    made = Fleet(folder)
+    yield made
+    made.close()
+    shutil.rmtree(folder)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user without asking")
-def test_an_ordinary_users_fact_lies_in_their_data_folder(fleet: Fleet, tmp_path: Path):
+def test_an_ordinary_users_fact_lies_in_their_data_folder(open_fleet: Fleet):
     """No root needed on the node, and Ansible reads it as ansible_local.torchnode."""
+    fleet = open_fleet
     if not Path("/usr/bin/python3").exists():
         pytest.skip("the other user needs a Python that is not in somebody's home")
     user = next((u for u in pwd.getpwall() if u.pw_name == "nobody"), None)
     if user is None:
         pytest.skip("no user nobody")
-    for folder in [tmp_path, *tmp_path.parents]:  # pytest's own folders are for their owner only
-        if folder.stat().st_uid == 0 and folder != Path("/") and folder != Path("/tmp"):
-            folder.chmod(folder.stat().st_mode | 0o011)
     os.chown(fleet.folder / "data", user.pw_uid, user.pw_gid)
     broken = fleet.folder / "broken"  # it runs, and what it has is no torch
     broken.write_text('#!/bin/sh\nexec /usr/bin/python3 "$@"\n')

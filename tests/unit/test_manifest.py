@@ -50,6 +50,19 @@ def test_all_of_ours_and_nothing_else_goes(tmp_path: Path, node: Node, prefix: s
     assert manifest.remove(node, prefix, pretend=False) == ([], [])
 
 
+def test_what_lies_below_one_path_goes_alone(tmp_path: Path, node: Node, prefix: str) -> None:
+    before = everything(tmp_path)
+    tops = [prefix + "/stacks", prefix + "/not-there", prefix + "/u"]
+    said = manifest.remove_some(node, prefix, tops, pretend=True)
+    assert everything(tmp_path) == before
+    assert manifest.remove_some(node, prefix, tops, pretend=False) == said
+    assert set(said) == {prefix + "/stacks", prefix + "/stacks/one.1"}
+    stacks = {name for name in before if "/stacks" in name}
+    assert everything(tmp_path) == before - stacks
+    assert prefix + "/uv" in manifest.read(node, prefix)
+    assert not set(said) & set(manifest.read(node, prefix))
+
+
 def test_pretending_says_the_same_and_removes_nothing(
     tmp_path: Path, node: Node, prefix: str
 ) -> None:

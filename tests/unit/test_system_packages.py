@@ -329,6 +329,18 @@ def test_a_removal_that_was_cut_off_is_finished(tmp_path: Path) -> None:
     assert notes.components(Node(str(tmp_path)), "/opt/t") == []
 
 
+def test_one_component_goes_alone(tmp_path: Path) -> None:
+    manager, node = FakeManager({}), Node(str(tmp_path))
+    other = PackageWish("cudnn", ("lib",), "", ("lib",))
+    for wish in (dataclasses.replace(WISH, family=("tool",)), other):
+        transaction.apply(manager, Order(wish, prefix="/opt/t"), str(tmp_path))
+    quiet = lambda argv: Completed(0, "")  # noqa: E731
+    said = removal.take_out(node, "/opt/t", manager, quiet, False, only=["cudnn"])
+    assert [words.partition(":")[0] for words in said] == ["cudnn"]
+    assert set(manager.packages) == {"tool", "dependency"}
+    assert notes.components(node, "/opt/t") == [WISH.component]
+
+
 def test_what_one_component_brought_and_another_kept_goes_with_the_last(tmp_path: Path) -> None:
     class Keeps(FakeManager):
         def unneeded(self) -> List[str]:

@@ -29,13 +29,15 @@ def take_out(
     run: Run,
     check: bool,
     wait_seconds: float = Order.wait_seconds,
+    only: Collection[str] = (),
 ) -> List[str]:
     """Remove each component's packages, then narrow the sources; what was done, in words.
 
+    ``only``: these components alone, and the sources stay as they are.
     Raises PackageError where a package cannot go, with what was removed before it gone.
     """
     said = []
-    names = notes.components(node, prefix)
+    names = [n for n in notes.components(node, prefix) if not only or n in only]
     brought: Set[str] = set()
     if names and not check:
         notes.owe_images(node, prefix)
@@ -55,6 +57,8 @@ def take_out(
     if notes.images_owed(node, prefix) and not check:
         said += _images(node, run)
         notes.images_written(node, prefix)
+    if only:
+        return said
     for wish in notes.widened(node, prefix):
         narrow = SourceOrder(wish, wait_seconds=wait_seconds, prefix=prefix, absent=True)
         said.append("sources: " + Sources(node, run).apply(narrow, check).said)
