@@ -341,6 +341,24 @@ def test_one_component_goes_alone(tmp_path: Path) -> None:
     assert notes.components(node, "/opt/t") == [WISH.component]
 
 
+def test_what_a_component_brought_and_another_needs_goes_with_that_one(tmp_path: Path) -> None:
+    """gcc came with the driver's DKMS, and stayed for a toolkit."""
+
+    class Needs(FakeManager):
+        def unneeded(self) -> List[str]:
+            return [] if "lib" in self.packages else ["dependency"]
+
+    manager, node = Needs({}), Node(str(tmp_path))
+    other = PackageWish("cuda_toolkit", ("lib",), "", ("lib",))
+    for wish in (dataclasses.replace(WISH, family=("tool",)), other):
+        transaction.apply(manager, Order(wish, prefix="/opt/t"), str(tmp_path))
+    quiet = lambda argv: Completed(0, "")  # noqa: E731
+    removal.take_out(node, "/opt/t", manager, quiet, False, only=[WISH.component])
+    assert set(manager.packages) == {"lib", "dependency"}
+    removal.take_out(node, "/opt/t", manager, quiet, False)
+    assert manager.packages == {}
+
+
 def test_what_one_component_brought_and_another_kept_goes_with_the_last(tmp_path: Path) -> None:
     class Keeps(FakeManager):
         def unneeded(self) -> List[str]:

@@ -77,6 +77,14 @@ def add(
     _write(Node(root), order.prefix, _path(order.prefix, order.wish.component), as_data(note))
 
 
+def inherit(root: str, prefix: str, component: str, names: Sequence[str]) -> None:
+    """What a component brought that is gone, and that others still need, is this one's now."""
+    known = read(root, prefix, component)
+    if known is not None:
+        heir = replace(known, brought=tuple(sorted({*known.brought, *names})))
+        _write(Node(root), prefix, _path(prefix, component), as_data(heir))
+
+
 def making(root: str, prefix: str, paths: Sequence[str]) -> None:
     """Note files that are about to be made, for ``remove``, and make the folders they lie in."""
     if prefix and paths:

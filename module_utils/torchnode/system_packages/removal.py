@@ -58,6 +58,7 @@ def take_out(
         said += _images(node, run)
         notes.images_written(node, prefix)
     if only:
+        _hand_over(node, prefix, manager, brought, check)
         return said
     for wish in notes.widened(node, prefix):
         narrow = SourceOrder(wish, wait_seconds=wait_seconds, prefix=prefix, absent=True)
@@ -65,6 +66,17 @@ def take_out(
     if not check:
         said += _keys(node, prefix, run)
     return said
+
+
+def _hand_over(
+    node: Node, prefix: str, manager: Manager, brought: Collection[str], check: bool
+) -> None:
+    """Leave to another component what it still needs: a compiler serves DKMS and a toolkit."""
+    others = notes.components(node, prefix)
+    if check or not (brought and others):
+        return
+    left = [name for name in manager.installed() if name in brought]
+    notes.inherit(node.root, prefix, others[0], left)
 
 
 def _keys(node: Node, prefix: str, run: Run) -> List[str]:
