@@ -92,6 +92,11 @@ options:
     description: A file that gets the result, samples and all, when the burn-in has ended, by Ctrl-C
       too. It is removed at the beginning.
     type: path
+  allow_busy:
+    description: Begin although other processes compute on a device. Without it nothing is burned
+      then, and they are named.
+    type: bool
+    default: false
   inject:
     description:
       - For tests only. C(<device index>:<fault>[:<bit>]) makes one device's worker commit a fault.
@@ -163,6 +168,7 @@ ARGUMENTS = {
     "memory_bytes": {"type": "int", "default": 0},
     "progress": {"type": "str"},
     "record": {"type": "path"},
+    "allow_busy": {"type": "bool", "default": False},
     "inject": {"type": "str"},
 }
 

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from .accelerators import BACKENDS
 from .disks import read_disks
 from .host_survey import read_host
-from .model import Accelerator, Driver, Facts, User
+from .model import Accelerator, Driver, Facts, Process, User
 from .node import Node
 from .node_files import RECORD
 from .places import read_places
@@ -60,7 +60,7 @@ def survey(
         stack=current,
         stacks=read_stacks(node, prefix),
         unfinished=read_unfinished(node, prefix),
-        processes=read_processes(node, _device_nodes(accelerators)),
+        processes=_users(node, accelerators),
         disks=read_disks(node, prefix),
         record=read_record(node, prefix),
         python_problem=python_problem(node, python),
@@ -99,11 +99,14 @@ def _read_accelerators(
     return tuple(found), tuple(drivers)
 
 
-def _device_nodes(accelerators: Sequence[Accelerator]) -> List[str]:
-    """Patterns of the nodes to look for in processes: of what is here, and of nothing else.
+def _users(node: Node, accelerators: Sequence[Accelerator]) -> Tuple[Process, ...]:
+    """Who holds the nodes of what is here, and of nothing else, but for the vendors' services.
 
     A desktop's programs hold the render node of its processor, and a host of virtual machines
     holds /dev/vfio: neither uses an accelerator.
     """
-    here = {accelerator.backend for accelerator in accelerators}
-    return [pattern for b in BACKENDS if b.name in here for pattern in b.device_nodes]
+    names = {accelerator.backend for accelerator in accelerators}
+    here = [backend for backend in BACKENDS if backend.name in names]
+    held = read_processes(node, [pattern for b in here for pattern in b.device_nodes])
+    services = {name for b in here for name in getattr(b, "services", ())}
+    return tuple(process for process in held if process.command.split(" ")[0] not in services)

@@ -10,13 +10,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from burn_in_samples import burn, find
+from burn_in_samples import burn, device, find
 
 from ansible.module_utils.torchnode.burn_in import judge, telemetry
 from ansible.module_utils.torchnode.burn_in.child import amdsmi, kernel_log, nvml, nvml_counters
-from ansible.module_utils.torchnode.burn_in.records import Burn, Telemetry
+from ansible.module_utils.torchnode.burn_in.records import Burn, Ending, Telemetry
 from ansible.module_utils.torchnode.data import xid
-from ansible.module_utils.torchnode.outcome import Outcome, Result
+from ansible.module_utils.torchnode.outcome import Outcome, Result, worst
 
 
 def counted(before: dict[str, int], after: dict[str, int]) -> Burn:
@@ -125,7 +125,7 @@ def stranger(since: float) -> dict[int, dict[str, Any]]:
 
 STRANGERS: list[tuple[dict[int, dict[str, Any]], Result]] = [
     (MINE, Result.PASS),
-    ({**MINE, **stranger(-1.0)}, Result.WARN),
+    ({**MINE, **stranger(-1.0)}, Result.FAIL),  # seen too late to be refused
     ({**MINE, **stranger(7.5)}, Result.FAIL),
     (stranger(-1.0), Result.SKIPPED),  # a container's pids are none of the driver's
     ({}, Result.PASS),
@@ -142,6 +142,27 @@ def test_somebody_else_on_the_device_is_named(
     assert outcome.result is result
     if result in (Result.WARN, Result.FAIL):
         assert "pid 4711 (train.py), 40960 MiB" in outcome.observed
+
+
+def test_somebody_else_warns_where_that_was_allowed() -> None:
+    seen = burn(allow_busy=True)
+    seen.telemetry.processes["0"] = {**MINE, **stranger(-1.0)}
+    assert judged(seen, "burn_in.other_processes.cuda0").result is Result.WARN
+    seen.telemetry.processes["0"] = {**MINE, **stranger(7.5)}
+    assert judged(seen, "burn_in.other_processes.cuda0").result is Result.FAIL
+
+
+def test_a_burn_in_that_was_not_begun_names_who_is_there_first() -> None:
+    seen = burn(device(results=[], done=False, ending=Ending("in_use", "cuda0 by pid 4711")))
+    seen.telemetry.processes["0"] = {**MINE, **stranger(-1.0)}
+    found = judge.judge(seen)
+    (worker,) = (outcome for outcome in found if outcome.id == "burn_in.worker.cuda0")
+    assert worker.result is Result.INCOMPLETE
+    first = worst(found)
+    assert first is not None
+    assert (first.id, first.result) == ("burn_in.other_processes.cuda0", Result.INCOMPLETE)
+    assert "pid 4711 (train.py)" in first.observed
+    assert "torchnode_allow_busy" in first.remedy
 
 
 def test_a_device_that_tells_no_processes_is_skipped() -> None:

@@ -433,6 +433,26 @@ def test_processes_that_hold_a_gpu_are_named(h200: FixtureNode) -> None:
     assert (process.pid, process.command, process.devices) == (4711, "python train.py", (gpu,))
 
 
+@pytest.mark.parametrize(
+    ("command", "uses"),
+    [
+        ("/usr/bin/nvidia-persistenced\0--user\0nvpd\0", False),
+        ("/usr/bin/nv-hostengine\0-n\0--service-account\0nvidia-dcgm\0", False),
+        ("/usr/bin/nv-fabricmanager\0-c\0/usr/share/nvidia/nvswitch/fabricmanager.cfg\0", False),
+        ("/home/me/nvidia-persistenced-test\0", True),
+        ("nvidia-cuda-mps-server\0", True),
+    ],
+)
+def test_services_of_the_driver_do_not_use_the_gpu(
+    h200: FixtureNode, command: str, uses: bool
+) -> None:
+    """The first of them holds every GPU of every node that is as torchnode wants it."""
+    h200.write("/proc/4711/cmdline", command)
+    os.makedirs(h200.path("/proc/4711/fd"))
+    os.symlink(os.path.realpath(h200.path("/dev/nvidia0")), h200.path("/proc/4711/fd/3"))
+    assert bool(read(h200).processes) is uses
+
+
 # ---- user, prefix and Pythons ------------------------------------------------------------------
 
 

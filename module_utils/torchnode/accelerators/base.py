@@ -12,6 +12,8 @@ class Backend(Protocol):
     """One accelerator family. ``name`` is torch's word for it, ``vendor`` the maker's.
 
     ``device_nodes`` are glob patterns of the nodes that a process holds while it uses the device.
+    A backend may have ``services``, names of the vendor's programs that hold them without using the
+    device, and ``switches``, which finds what connects the devices.
     """
 
     # Properties, so that a backend may hold them as plain class constants.

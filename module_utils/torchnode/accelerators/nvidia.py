@@ -61,6 +61,16 @@ class Nvidia:
     name = "cuda"
     vendor = "nvidia"
     device_nodes = ("/dev/nvidia[0-9]*",)
+    #: They ride on the driver, are stopped and started with it, and compute nothing. The first is
+    #: there to hold the nodes: https://docs.nvidia.com/deploy/driver-persistence/persistence-daemon.html
+    services = (
+        "nvidia-persistenced",
+        "nv-fabricmanager",
+        "nv-hostengine",
+        "nvidia-imex",
+        "dcgm-exporter",
+        "nvidia-device-plugin",
+    )
 
     def find(self, node: Node) -> Tuple[Accelerator, ...]:
         """GPUs by PCI class (VGA and 3D controllers); names from the part table or the driver.

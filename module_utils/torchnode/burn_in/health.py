@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..outcome import Outcome, Result
-from . import judge_counters, judge_kernel_log, judge_processes
+from . import judge_counters, judge_kernel_log
 from .judging import STAGE
 from .records import Burn, DeviceRun
 from .telemetry import (
@@ -81,7 +81,6 @@ def outcomes(burn: Burn, run: DeviceRun) -> list[Outcome]:
         judge_counters.errors(burn, run),
         judge_counters.links(burn, run),
         judge_counters.recovery(burn, run),
-        judge_processes.others(burn, run),
         judge_kernel_log.of_device(burn, run),
     ]
 

@@ -15,6 +15,7 @@ from . import (
     judge_bandwidth,
     judge_kernel_log,
     judge_links,
+    judge_processes,
     judge_work,
     judge_worker,
     rates,
@@ -33,8 +34,9 @@ def judge(burn: Burn) -> list[Outcome]:
 
 
 def of_device(burn: Burn, run: DeviceRun) -> list[Outcome]:
-    """The outcomes of one device."""
+    """The outcomes of one device; somebody else on it explains all that follows."""
     return [
+        judge_processes.others(burn, run),
         judge_worker.worker(run),
         judge_work.compute(run),
         judge_work.pulse(run),

@@ -13,13 +13,37 @@ _REMEDY = (
     "End it, or keep the scheduler from placing work here while the node is proven; then burn in "
     "again: beside other work neither rates nor memory are the device's own."
 )
+_REMEDY_REFUSED = (
+    "Drain the node and burn in again, or run with -e torchnode_allow_busy=true to burn in beside "
+    "them: then neither rates nor memory are the device's own."
+)
+
+
+def strangers(burn: Burn, run: DeviceRun) -> dict[int, dict[str, Any]]:
+    """Who computes on the device and is none of the burn-in's own processes, by pid.
+
+    Empty where ours are not listed: inside a container the driver may tell other pids than this
+    system does, and ours cannot be told from others'.
+    """
+    found = burn.telemetry.processes.get(key_of(burn, run), {})
+    if not set(found) & set(burn.pids):
+        return {}
+    return {pid: told for pid, told in found.items() if pid not in burn.pids}
+
+
+def listed(burn: Burn, run: DeviceRun) -> bool:
+    """Whether a look at the device has seen the burn-in's own processes, if anything looks."""
+    if burn.backend == "cpu" or burn.telemetry.failure:
+        return True
+    return bool(set(burn.telemetry.processes.get(key_of(burn, run), {})) & set(burn.pids))
 
 
 def others(burn: Burn, run: DeviceRun) -> Outcome:
     """Processes on the device that are not the burn-in's own, by pid and name.
 
-    One that was there before the start signal warns: rates and memory under test are less than the
-    device's own. One that came in the middle fails, because what it did is not known.
+    For one that was there before the start signal nothing is burned; where that was allowed it
+    warns, because rates and memory under test are less than the device's own. One that came later
+    fails, because what it did is not known.
     """
     identity, expected = "burn_in.other_processes." + run.name, "nobody else on the device"
     key = key_of(burn, run)
@@ -28,25 +52,24 @@ def others(burn: Burn, run: DeviceRun) -> Outcome:
         cause = "Who else is on the device cannot be read: %s." % why
         return Outcome(identity, STAGE, Result.SKIPPED, "not measured", expected, cause)
     found = burn.telemetry.processes[key]
-    if set(found) and not set(found) & set(burn.pids):
-        # Inside a container the driver tells pids of the host: ours cannot be told from others'.
+    if found and not set(found) & set(burn.pids):
         cause = "The driver tells other pids than this system does (a container's own numbers)."
         observed = "%d process(es), none with a pid of this system" % len(found)
         return Outcome(identity, STAGE, Result.SKIPPED, observed, expected, cause)
-    strangers = {pid: told for pid, told in found.items() if pid not in burn.pids}
-    if not strangers:
+    seen = strangers(burn, run)
+    if not seen:
         return Outcome(identity, STAGE, Result.PASS, "nobody else", expected)
-    came = {pid: told for pid, told in strangers.items() if told["since"] >= 0}
-    return Outcome(
-        identity,
-        STAGE,
-        Result.FAIL if came else Result.WARN,
-        observed="; ".join(_words(pid, told) for pid, told in sorted(strangers.items())),
-        expected=expected,
-        cause="%s used %s during its burn-in."
-        % ("A process that came in the middle" if came else "Another process", run.name),
-        remedy=_REMEDY,
-    )
+    observed = "; ".join(_words(pid, told) for pid, told in sorted(seen.items()))
+    if run.ending and run.ending.kind == "in_use":
+        cause = "%s is in use, so the burn-in was not begun." % run.name
+        return Outcome(
+            identity, STAGE, Result.INCOMPLETE, observed, expected, cause, _REMEDY_REFUSED
+        )
+    came = any(told["since"] >= 0 for told in seen.values())
+    who = "A process that came in the middle" if came else "Another process"
+    cause = "%s used %s during its burn-in." % (who, run.name)
+    result = Result.WARN if burn.allow_busy and not came else Result.FAIL
+    return Outcome(identity, STAGE, result, observed, expected, cause, _REMEDY)
 
 
 def _words(pid: int, told: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ ENDING_RESULT = {
     "unstarted": Result.FAIL,
     "start": Result.INCOMPLETE,
     "oom": Result.INCOMPLETE,
+    "in_use": Result.INCOMPLETE,
     "interrupted": Result.INCOMPLETE,
 }
 
@@ -72,6 +73,11 @@ _ENDING_WORDS = {
         "The memory that the burn-in asked for was not there.",
         "End other users of the device or node (`nvidia-smi`, `free -h`), or lower "
         "memory_fraction or memory_bytes; then burn in again.",
+    ),
+    "in_use": (
+        "The burn-in was not begun: at full power it would disturb who computes here, and prove "
+        "nothing.",
+        "See burn_in.other_processes; then burn in again.",
     ),
     "interrupted": (
         "The burn-in was stopped before its end.",

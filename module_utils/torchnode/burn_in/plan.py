@@ -91,6 +91,7 @@ class Plan:
     turns: tuple[levels.Turn, ...] = ()
     level: str = ""
     inject: tuple[int, str] | None = None
+    allow_busy: bool = False  # begin beside other processes too
     progress: str | None = None
     interval: float = 1.0  # seconds between telemetry samples
 
@@ -147,6 +148,7 @@ def make(parameters: Mapping[str, Any]) -> Plan:
         turns=turns,
         level=parameters["level"],
         inject=_injection(parameters.get("inject"), devices),
+        allow_busy=bool(parameters.get("allow_busy")),
         progress=progress or None,
         interval=min(1.0, limits.burn / 8),
     )

@@ -18,6 +18,7 @@ ENDINGS = (
     "device",  # torch does not see the device
     "exception",  # torch or the worker raised
     "unstarted",  # the interpreter could not be started
+    "in_use",  # not given the start, because somebody else computed on a device
     "interrupted",  # we were told to stop
 )
 
@@ -107,4 +108,5 @@ class Burn:
     started: float = 0.0  # Unix time
     seconds: float = 0.0  # wall time, start-up included
     interrupted: str = ""
+    allow_busy: bool = False  # begun although somebody else computed on a device
     injected: str = ""  # a fault that was made on purpose: such a burn proves nothing

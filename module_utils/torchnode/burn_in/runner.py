@@ -11,7 +11,7 @@ import select
 import time
 
 from ..stop_signals import HUNG_UP, LOST, StopSignals
-from . import events
+from . import events, judge_processes
 from .plan import REPRODUCIBLE, Plan
 from .process import Child
 from .progress import Progress
@@ -48,9 +48,10 @@ class _Runner:
         self._sampler: Child | None = None
         self._progress = Progress(plan)
         self._started = time.monotonic()
+        self._ready: float | None = None
         self._go: float | None = None
         self._links_go: float | None = None
-        burn.started = time.time()
+        burn.started, burn.allow_busy = time.time(), plan.allow_busy
         burn.injected = "%d:%s" % plan.inject if plan.inject else ""
 
     def stop(self, why: str) -> None:
@@ -151,6 +152,8 @@ class _Runner:
     def _give_the_start(self) -> None:
         burning, links = self._burning(), self._burn.links
         if self._go is None and burning and all(run_.ready for run_ in burning):
+            if self._unseen() or self._refused():
+                return
             self._go = time.monotonic()
             for run_ in burning:
                 self._children[run_.name].tell("go")
@@ -163,6 +166,29 @@ class _Runner:
         elif links.ready:
             self._links_go = time.monotonic()
             self._children[LINKS].tell("go")
+
+    def _unseen(self) -> bool:
+        """Whether the sampler has yet to look at devices on which all workers are ready."""
+        now = time.monotonic()
+        self._ready = now if self._ready is None else self._ready
+        seen = all(judge_processes.listed(self._burn, run_) for run_ in self._burning())
+        return not seen and now - self._ready < 2 * self._plan.interval + TICK
+
+    def _refused(self) -> bool:
+        """Whether a device is in use, which ends every worker before it has begun."""
+        if self._plan.allow_busy:
+            return False
+        taken = {run_.name: judge_processes.strangers(self._burn, run_) for run_ in self._burning()}
+        used = [
+            "%s by pid %s" % (name, ", ".join(str(pid) for pid in sorted(pids)))
+            for name, pids in taken.items()
+            if pids
+        ]
+        if not used:
+            return False
+        for name, run_ in self._running():
+            self._finish(name, run_, Ending("in_use", "; ".join(used)))
+        return True
 
     def _enforce_deadlines(self) -> None:
         limits = self._plan.limits
