@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Optional
 
@@ -16,7 +17,9 @@ from ansible.module_utils.torchnode.cudnn_choice import cudnn_wish
 from ansible.module_utils.torchnode.data import nvidia_packages as tables
 from ansible.module_utils.torchnode.data.compatibility import DRIVER_BRANCHES
 from ansible.module_utils.torchnode.data.vendor_keys import VENDOR_KEYS
+from ansible.module_utils.torchnode.host_survey import PATTERNS
 from ansible.module_utils.torchnode.model import Accelerator, System
+from ansible.module_utils.torchnode.package_model import PackageWish
 from ansible.module_utils.torchnode.policy import Conflict
 
 SPECS = yaml.safe_load((ROOT / "roles/policy/meta/argument_specs.yml").read_text(encoding="utf-8"))[
@@ -65,6 +68,28 @@ def test_every_question_is_answered_or_refused_with_a_way_out(where: System, ori
     assert all(refused.argument in SPECS for refused in refusals)
     assert all(refused.found and refused.expected for refused in refusals)
     assert all(refused.remedy and refused.nearest for refused in refusals)
+
+
+@pytest.mark.parametrize("origin", ["nvidia", "distribution"])
+@pytest.mark.parametrize("where", SYSTEMS, ids=lambda s: "%s-%s" % (s.os_name, s.machine))
+def test_the_survey_looks_for_all_that_may_be_installed(where: System, origin: str) -> None:
+    """What it does not look for would be wished again in every run, and never be there."""
+    for ask in every_question(where, origin):
+        if refusal(ask):
+            continue
+        wish = ask()
+        if isinstance(wish, PackageWish):
+            assert not unseen(wish.packages)
+
+
+@pytest.mark.parametrize("row", tables.SYSTEMS, ids=lambda row: row.folder)
+def test_the_survey_looks_for_the_headers_of_every_kernel(row: tables.PackageSystem) -> None:
+    assert not unseen(pattern for _, pattern in row.headers)
+
+
+def unseen(packages: Iterable[str]) -> list[str]:
+    """Packages that the survey does not ask the package manager for."""
+    return [n for n in packages if not any(fnmatch.fnmatchcase(n, p) for p in PATTERNS)]
 
 
 @pytest.mark.parametrize("row", tables.SYSTEMS, ids=lambda row: row.folder)
