@@ -135,8 +135,7 @@ def _lock_outcomes(stack: Stack, steps: Sequence[Step]) -> List[Outcome]:
     return [Outcome(
         "preflight.lock", "resolve", Result.FAIL, "none", expected,
         cause="No lock, no install: nothing says which files this stack may consist of.",
-        remedy="On a machine that reaches the index of this build: %s. INDEX=<url> names your own "
-        "index. Locks outside the project belong into torchnode_locks_folder." % why,
+        remedy=_sentence(why),
     )]  # fmt: skip
 
 

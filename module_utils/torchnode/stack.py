@@ -16,7 +16,15 @@ from .locks import Lock
 from .model import DriverChoice, Facts, Reason, Stack, SuppliedWheel, TorchBuild
 from .policy import Conflict, Mistake, Policy
 from .supplied_wheel import mlu_wheel
-from .torch_choice import Candidate, Wishes, choose, lock_command, minor, nearest_with_lock
+from .torch_choice import (
+    Candidate,
+    Wishes,
+    choose,
+    lock_command,
+    minor,
+    nearest_with_lock,
+    pythons_with_lock,
+)
 
 
 def resolve(facts: Facts, policy: Policy, locks: Sequence[Lock]) -> Stack:
@@ -218,12 +226,26 @@ def _why_torch(policy: Policy, choice: Candidate) -> str:
 
 
 def _lock_reason(wishes: Wishes, choice: Candidate) -> Reason:
-    """Where there is no lock: the command that makes one, and what has one already."""
+    """Where there is no lock: how to have one, and what has one already."""
     if choice.lock is not None:
         return Reason("lock", choice.lock.name, "hashes for every file")
     nearest = nearest_with_lock(wishes)
     instead = "; without the wishes, %s has a lock" % nearest if nearest else ""
-    return Reason("lock", "none", "`%s` makes it%s" % (lock_command(wishes, choice), instead))
+    return Reason("lock", "none", _way_to_a_lock(wishes, choice) + instead)
+
+
+def _way_to_a_lock(wishes: Wishes, choice: Candidate) -> str:
+    pythons = pythons_with_lock(wishes, choice)
+    if pythons:
+        return (
+            "the lock of this build is for Python %s: install one of them on the node beside its "
+            "own, such as the system's package python%s" % (", ".join(pythons), pythons[0])
+        )
+    return (
+        "on a machine that reaches the index of this build (INDEX=<url> names your own), `%s` "
+        "makes it; locks outside the project belong into torchnode_locks_folder"
+        % lock_command(wishes, choice)
+    )
 
 
 def _driver_reasons(

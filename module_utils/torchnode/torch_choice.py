@@ -151,18 +151,35 @@ def _rows(wishes: Wishes) -> List[Row]:
 
 
 def _lock(wishes: Wishes, row: Row, python: PythonInterpreter) -> Optional[Lock]:
+    found = (k for k in _locks_of(wishes, row) if minor(python.version) in k.pythons)
+    return next(found, None)
+
+
+def _locks_of(wishes: Wishes, row: Row) -> List[Lock]:
+    """The locks of a build on its machine, for whichever Python."""
     wanted = row.version if row.source == "pypi" else row.label
     # A supplied plugin is added to the lock of the torch that it goes beside.
     plugin = row.plugin.requirement if row.plugin and wishes.supplied is None else ""
-    for lock in sorted(wishes.locks, key=lambda lock: lock.name):
-        if (
-            (lock.torch, lock.source, lock.extra, lock.plugin)
-            == (wanted, row.source, wishes.extra, plugin)
-            and row.machine in lock.machines
-            and minor(python.version) in lock.pythons
-        ):
-            return lock
-    return None
+    like = (wanted, row.source, wishes.extra, plugin)
+    return [
+        lock
+        for lock in sorted(wishes.locks, key=lambda lock: lock.name)
+        if (lock.torch, lock.source, lock.extra, lock.plugin) == like
+        and row.machine in lock.machines
+    ]
+
+
+def pythons_with_lock(wishes: Wishes, candidate: Candidate) -> Tuple[str, ...]:
+    """The Pythons, oldest first, for which a build of PyPI has its lock, where the node has none.
+
+    Such a lock is for every Python that the pins beside torch support: making it again gives the
+    node's own Python no lock. () where a lock can be made, as for a build of another index.
+    """
+    row = candidate.row
+    if row.source != "pypi" or candidate.lock is not None:
+        return ()
+    found = {p for lock in _locks_of(wishes, row) for p in lock.pythons if p in row.pythons}
+    return tuple(sorted(found, key=tables.version_key))
 
 
 def _rank(candidate: Candidate) -> Tuple[int, int, str]:

@@ -430,6 +430,13 @@ LOCKLESS: dict[str, tuple[Facts, dict[str, str], str, str, str]] = {
         "make lock TORCH=2.13.0 TAG=cpu PYTHON=3.12 EXTRA=vision`",
         "",
     ),
+    "for Ubuntu 22.04's Python, which the pins beside torch leave out": (
+        machine(H200, loaded=R580, pythons=("3.10.12",)),
+        {},
+        "2.13.0+cu130",
+        "is for Python 3.11, 3.12, 3.13, 3.14: install one of them on the node",
+        "",
+    ),
 }
 
 
