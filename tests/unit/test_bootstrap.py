@@ -136,6 +136,23 @@ def test_no_python_says_what_was_found_and_expected(machine: Machine) -> None:
     assert not machine.venv.exists()
 
 
+def test_a_python_from_before_its_release_gives_way(machine: Machine) -> None:
+    """As Ubuntu 22.04's python3.11 is one: pip would leave ansible-core out, and say nothing."""
+    early = machine.python("python3.11", "3.11.0candidate1", ensurepip="early")
+    done = machine.bootstrap("runtime")
+    assert done.returncode != 0
+    assert "%s: Python 3.11.0candidate1, which came before the release" % early in done.stderr
+    assert not machine.venv.exists()
+    good = machine.python("python3.12", "3.12.1")
+    assert machine.bootstrap("find").stdout.strip() == str(good)
+
+
+def test_the_probe_asks_whether_it_is_released(machine: Machine) -> None:
+    early = "import sys; sys.version_info = (3, 11, 0, 'candidate', 1); exec(sys.argv[1])"
+    machine.script("python3", 'exec %s -I -c "%s" "$3"' % (BASE, early))
+    assert "Python 3.11.0candidate1, which came" in machine.bootstrap("find").stderr
+
+
 def test_missing_ensurepip_says_what_to_install(machine: Machine) -> None:
     """Debian keeps ensurepip in a package of its own."""
     machine.python("python3", "3.11.2", ensurepip="no")
