@@ -41,12 +41,12 @@ RUN = (
 
 
 def image(*names: str) -> str:
-    """The first image whose name begins with one of ``names``, '' where none was made yet."""
+    """The first image with one of ``names``, whatever its tag; '' where none was made yet."""
     if not shutil.which("podman"):
         return ""
     argv = ["podman", "images", "--format", "{{.Repository}}:{{.Tag}}"]
     said = subprocess.run(argv, capture_output=True, text=True).stdout.split()
-    return next((line for line in said if line.startswith(names)), "")
+    return next((line for line in said if line.rpartition(":")[0] in names), "")
 
 
 class Container:
