@@ -21,7 +21,7 @@ FAULTS = {
 }
 
 #: The container toolkit's repositories, one for all systems of a family: its folder.
-CONTAINERS = {"container-deb": "container/deb/amd64", "container-rpm": "container/rpm/x86_64"}
+CONTAINERS = {"container-deb": "container/deb", "container-rpm": "container/rpm"}
 
 #: The names that NVIDIA gives its keys; the stand-in's own key lies under them.
 KEY_NAMES = {
@@ -29,6 +29,7 @@ KEY_NAMES = {
     "rpm": "D42D0685.pub",
     "debian13": "8793F200.pub",
     "rhel10": "CDF6BA43.pub",
+    "ubuntu2604": "60DF8A40.pub",
 }
 
 
@@ -85,7 +86,7 @@ def one(
 ) -> Repository:
     """One system's repository."""
     kind = family(distro)
-    folder = root / CONTAINERS.get(distro, "%s/%s" % (distro, arch))
+    folder = root / place(distro, arch)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     key = folder / KEY_NAMES.get(distro, KEY_NAMES[kind])
@@ -99,6 +100,14 @@ def one(
         rpm.write_repo_file(folder, root, distro, arch, key.name)
     spoil(folder, kind, fault)
     return Repository(folder, key, trusted.fingerprint)
+
+
+def place(distro: str, arch: str) -> str:
+    """A repository's folder under the root; the container toolkit's has the family's own word."""
+    if distro not in CONTAINERS:
+        return "%s/%s" % (distro, arch)
+    words = deb.ARCHITECTURES if family(distro) == "deb" else rpm.ARCHITECTURES
+    return "%s/%s" % (CONTAINERS[distro], words[arch])
 
 
 def catalogue(distro: str, drivers: Sequence[str]) -> List[Stub]:

@@ -15,6 +15,7 @@ from .stubs import Stub, said
 KERNELS: Dict[str, Tuple[str, str]] = {
     "rhel9-base": ("5.14.0-570.12.1.el9_6", "5.14.0-570.58.1.el9_6"),
     "rhel10-base": ("6.12.0-55.9.1.el10_0", "6.12.0-55.40.1.el10_0"),
+    "amzn2023-base": ("6.12.40-63.114.amzn2023", "6.12.46-66.121.amzn2023"),
 }
 #: What lets dnf keep several versions side by side; the real packages provide it.
 SEVERAL = "installonlypkg(kernel)"
@@ -23,7 +24,7 @@ COMPILER = '#!/bin/sh\nexec g++-12 "$@"\n'
 
 
 def catalogue(distro: str) -> List[Stub]:
-    """Every stub of 'rhel9-base' or 'rhel10-base'."""
+    """Every stub of one of KERNELS. Amazon Linux has several kernels at a time, named apart."""
     tag = distro.replace("-base", "").replace("rhel", "el")
     found = [
         Stub("gcc-c++", "11.5.0-5." + tag, files=(("/usr/bin/g++", COMPILER),)),
@@ -31,16 +32,19 @@ def catalogue(distro: str) -> List[Stub]:
         Stub("dkms", "3.2.1-1." + tag, architecture="noarch"),
         Stub("python3-dnf-plugin-versionlock", "4.3.0-20." + tag, architecture="noarch"),
     ]
+    amazon = distro == "amzn2023-base"
+    kernel = "kernel6.12" if amazon else "kernel"
+    core = kernel if amazon else kernel + "-core"
     for release in KERNELS[distro]:
         found += [
-            Stub("kernel-core", release, provides=("kernel = " + release, SEVERAL)),
+            Stub(core, release, provides=("kernel = " + release, SEVERAL)),
             Stub(
-                "kernel-devel",
+                kernel + "-devel",
                 release,
                 provides=(SEVERAL,),
                 scripts=(("post", linked_headers(release)),),
             ),
-            Stub("kernel-devel-matched", release, ("kernel-devel = " + release,)),
+            Stub(kernel + "-devel-matched", release, (kernel + "-devel = " + release,)),
             Stub("kernel-headers", release),
         ]
     return found
@@ -49,9 +53,9 @@ def catalogue(distro: str) -> List[Stub]:
 def linked_headers(release: str) -> str:
     """A script that gives the kernel its build folder, where the kernel itself is installed."""
     text = """
-        modules=/lib/modules/{release}.x86_64
+        modules=/lib/modules/{release}.$(uname -m)
         if [ -d $modules ]; then
-            ln -sfn $(ls -d /usr/src/linux-headers-*-cloud-amd64 | tail -n 1) $modules/build
+            ln -sfn $(ls -d /usr/src/linux-headers-*-cloud-a*64 | tail -n 1) $modules/build
         fi
     """
     return said(text).format(release=release)

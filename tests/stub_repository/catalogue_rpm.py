@@ -43,14 +43,17 @@ from .stubs import (
     service,
 )
 
+#: The systems whose drivers are module streams.
+STREAMED = ("rhel9", "amzn2023")
+
 
 def catalogue(distro: str, drivers: Sequence[str]) -> List[Stub]:
-    """Every stub of a repository, such as 'rhel9' or 'rhel10'."""
+    """Every stub of a repository, such as 'rhel9' or 'amzn2023'."""
     tag = distro.replace("rhel", "el")
     newest = drivers[-1]
     found: List[Stub] = []
     for version in drivers:
-        streams = module_streams(version, version == newest) if distro == "rhel9" else ("", "")
+        streams = module_streams(version, version == newest) if distro in STREAMED else ("", "")
         found += driver(version, tag, streams)
         found += fabric(version)
     return [*found, *toolkits(), *libraries(), *container_toolkit(), *dcgm()]

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from stub_repository import catalogue_deb, catalogue_rpm, deb, rpm
-from stub_repository.build import FAULTS, Repository, build
+from stub_repository import catalogue_base, catalogue_deb, catalogue_rpm, deb, rpm
+from stub_repository.build import FAULTS, Repository, build, place
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("dpkg-deb") and shutil.which("gpg") and shutil.which("gpgv")),
@@ -133,8 +133,32 @@ def test_a_spec_says_epoch_stream_and_files() -> None:
     assert "/usr/src/nvidia-580.95.05/nvidia.c" in text.split("%files")[1]
 
 
-def test_el9_has_streams_and_el10_none() -> None:
-    text = rpm.modules_text(catalogue_rpm.catalogue("rhel9", DRIVERS), "x86_64")
+@pytest.mark.parametrize(
+    ("distro", "arch", "expected"),
+    [
+        ("ubuntu2404", "x86_64", "ubuntu2404/x86_64"),
+        ("rhel9", "sbsa", "rhel9/sbsa"),
+        ("rhel9-base", "sbsa", "rhel9-base/sbsa"),
+        ("container-deb", "sbsa", "container/deb/arm64"),
+        ("container-rpm", "x86_64", "container/rpm/x86_64"),
+    ],
+)
+def test_each_repository_has_the_folder_that_its_maker_gives_it(
+    distro: str, arch: str, expected: str
+) -> None:
+    assert place(distro, arch) == expected
+
+
+def test_amazon_names_its_kernels_apart() -> None:
+    versions = {stub.name for stub in catalogue_base.catalogue("amzn2023-base")}
+    assert {"kernel6.12", "kernel6.12-devel"} <= versions
+    assert "kernel-core" not in versions
+    assert "kernel-core" in {stub.name for stub in catalogue_base.catalogue("rhel9-base")}
+
+
+@pytest.mark.parametrize("distro", ["rhel9", "amzn2023"])
+def test_el9_and_amazon_have_streams_and_el10_none(distro: str) -> None:
+    text = rpm.modules_text(catalogue_rpm.catalogue(distro, DRIVERS), "x86_64")
     for stream in ("570-open", "580-open", "580-dkms", "open-dkms"):
         assert 'stream: "%s"' % stream in text
     assert rpm.modules_text(catalogue_rpm.catalogue("rhel10", DRIVERS), "x86_64") == ""

@@ -47,6 +47,7 @@ def with_python(facts: Facts) -> Facts:
         ("a100-x8", 8, "NVIDIA A100-SXM4-80GB", "sm_80", "open"),
         ("h100-x1", 1, "NVIDIA H100 80GB HBM3", "sm_90", "open"),
         ("b200", 8, "NVIDIA B200", "sm_100", "open"),
+        ("gb200-x4", 4, "NVIDIA GB200", "sm_100", "open"),
     ],
 )
 def test_each_generation(

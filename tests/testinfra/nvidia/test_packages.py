@@ -23,6 +23,7 @@ class Expected:
     kernels: int = 1
     fabric: str = ""
     subnet: Tuple[str, ...] = ()  # the subnet manager's packages
+    imex: str = ""  # what shares memory over nodes
     dnf_stream: str = ""
     toolkit: str = ""  # of the distribution: /usr/bin/nvcc
     cudnn: str = ""  # from a wheel
@@ -68,6 +69,36 @@ EXPECTED = {
         subnet=("nvlsm", "libnvsdm"),
         toolkits=("13.0",),
         cudnn_packages=("13", "9.12.0.46"),
+        beside=BESIDE,
+    ),
+    "ubuntu2204": Expected(
+        "580.95.05",
+        ("libnvidia-compute-580", "nvidia-utils-580", "nvidia-dkms-580-open"),
+        toolkits=("12.8",),
+        cudnn_packages=("12", "9.12.0.46"),
+        beside=BESIDE,
+    ),
+    "ubuntu2604": Expected(
+        "595.58.03",
+        ("libnvidia-compute", "nvidia-persistenced", "nvidia-dkms-open"),
+        fabric="nvidia-fabricmanager",
+        subnet=("nvlsm", "libnvsdm"),
+        toolkits=("13.0",),
+        beside=BESIDE,
+    ),
+    "amazon2023": Expected(
+        "580.126.20",
+        ("nvidia-driver-cuda", "kmod-nvidia-open-dkms"),
+        dnf_stream="580-open",
+        toolkits=("12.8",),
+        beside=BESIDE,
+    ),
+    "rocky9-arm": Expected(
+        "580.95.05",
+        ("nvidia-driver-cuda", "kmod-nvidia-open-dkms"),
+        dnf_stream="580-open",
+        imex="nvidia-imex",
+        toolkits=("13.0",),
         beside=BESIDE,
     ),
     "debian12-real": Expected(
@@ -226,6 +257,14 @@ def test_the_subnet_manager_is_where_the_part_needs_it(
 ) -> None:
     found = {name for name in installed if name.startswith(("nvlsm", "libnvsdm"))}
     assert found == set(expected.subnet)
+
+
+def test_imex_is_where_memory_is_shared_over_nodes(
+    expected: Expected, host: Host, installed: dict[str, str]
+) -> None:
+    found = {name: version for name, version in installed.items() if "imex" in name}
+    assert found == ({expected.imex: expected.version} if expected.imex else {})
+    assert [name for name in found if name not in held(host)] == []
 
 
 def test_dcgm_and_the_container_toolkit_are_there_held_and_quiet(
