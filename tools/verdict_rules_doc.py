@@ -147,6 +147,16 @@ def counters() -> list[str]:
             *table(("seen", "result"), rows)]  # fmt: skip
 
 
+def settings() -> list[str]:
+    """How a device is set up."""
+    rules = room("burn_in.judge_settings").RULES
+    return [
+        "", "## Settings", "",
+        "What bears on what a burn-in proves. What a device does not tell, its outcome names.",
+        *table(("seen", "result"), [(rule.when, "warn") for rule in rules]),
+    ]  # fmt: skip
+
+
 def xids() -> list[str]:
     """The driver's lines in the kernel's log."""
     xid = room("data.xid")
@@ -175,7 +185,7 @@ def xids() -> list[str]:
 
 def page() -> str:
     """The whole page."""
-    sections = (throughput, rates_of_links, fleet, clocks, counters, xids)
+    sections = (throughput, rates_of_links, fleet, clocks, settings, counters, xids)
     return "\n".join([_INTRODUCTION, *[line for section in sections for line in section()]]) + "\n"
 
 

@@ -48,7 +48,8 @@ PURE = {
     "requirements", *(name for name in MODULES if name.startswith("requirements.")),
     *("burn_in." + name for name in (
         "agreement", "counted", "events", "fleet", "health", "judge", "judge_bandwidth",
-        "judge_counters", "judge_kernel_log", "judge_links", "judge_processes", "judge_work",
+        "judge_counters", "judge_kernel_log", "judge_links", "judge_processes", "judge_settings",
+        "judge_work",
         "judge_worker", "judging", "levels", "link_gates", "rates", "records", "robust",
         "telemetry",
     )),

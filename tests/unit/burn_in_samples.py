@@ -78,14 +78,16 @@ def burn(*devices: DeviceRun, mask: int = 0, **change: Any) -> Burn:
         run.visible = len(made.devices)
         made.telemetry.devices[key] = {
             "absent": {},
+            **{"inforom": 1, "ecc": 1, "mig": 0, "power_default": 700.0, "persistence": 0},
             "counters": dict(counters),
             "counters_absent": {},
         }
         made.telemetry.processes[key] = {100: {"name": "python", "bytes": 1 << 30, "since": -1.0}}
         made.telemetry.samples[key] = [
-            {"t": float(t), "temperature": 60.0, "power": 690.0, "clock": 1400.0, "reasons": mask}
+            {"t": float(t), "temperature": 60.0, "power": 690.0, "power_limit": 700.0,
+             "clock": 1400.0, "reasons": mask}
             for t in range(20)
-        ]
+        ]  # fmt: skip
     made.telemetry.final = {key: dict(counters) for key in made.telemetry.devices}
     for name, value in change.items():
         setattr(made, name, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -246,6 +246,28 @@ def test_nvml_fields_with_their_units(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told["counters_absent"]["remap_failed"] == "Not Supported"
     assert (told["pcie_gen_max"], told["pcie_width_max"]) == (5, 16)
     assert "inforom" in told["fixed_absent"]
+
+
+@pytest.mark.parametrize(("code", "told"), [(0, 1), (14, 0), (3, None)])
+def test_a_damaged_inforom_is_told_and_an_absent_one_is_not(
+    monkeypatch: pytest.MonkeyPatch, code: int, told: Optional[int]
+) -> None:
+    fake = fake_nvml()
+
+    class Error(Exception):
+        value = code
+
+    def validate(handle: Any) -> None:
+        if code:
+            raise Error("NVML's own words")
+
+    fake.NVMLError, fake.NVML_ERROR_CORRUPTED_INFOROM = Error, 14
+    fake.nvmlDeviceValidateInforom = validate
+    del fake.nvmlDeviceGetRemappedRows  # it raises another error than this one
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+    device = nvml.Source().inventory()["devices"]["ab12"]
+    assert device.get("inforom") == told
+    assert ("inforom" in device["fixed_absent"]) is (told is None)
 
 
 def test_sysfs_takes_cpu_zones_only(tmp_path: Any) -> None:

@@ -105,6 +105,30 @@ def test_a_slowdown_between_two_samples_is_seen_by_its_counter(name: str, result
     assert judged(counted({name: 5}, {name: 900}), "burn_in.telemetry.cuda0").result is result
 
 
+@pytest.mark.parametrize(
+    ("change", "result", "words"),
+    [
+        ({}, Result.PASS, ""),
+        ({"inforom": 0}, Result.WARN, "nvidia-bug-report.sh"),
+        ({"ecc": 0}, Result.WARN, "-e 1"),
+        ({"mig": 1}, Result.WARN, "-mig 0"),
+        ({"power_default": 700.5}, Result.PASS, ""),
+        ({"power_default": 1000.0}, Result.WARN, "-pl"),
+        ({"mig": 1, "ecc": 0}, Result.WARN, "-e 1"),
+        ({"ecc": None, "mig": None}, Result.PASS, ""),
+        (dict.fromkeys(("inforom", "ecc", "mig", "power_default")), Result.SKIPPED, ""),
+    ],
+)
+def test_how_a_device_is_set_up(change: dict[str, Any], result: Result, words: str) -> None:
+    seen = burn()
+    seen.telemetry.devices["0"].update(change)
+    outcome = judged(seen, "burn_in.settings.cuda0")
+    assert outcome.result is result
+    assert words in outcome.remedy
+    if result is Result.PASS and None in change.values():
+        assert "not told: ecc, mig" in outcome.observed
+
+
 def test_the_temperature_limit_fails() -> None:
     seen = burn()
     for sample in seen.telemetry.samples["0"]:

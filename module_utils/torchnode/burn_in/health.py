@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..outcome import Outcome, Result
-from . import judge_counters, judge_kernel_log
+from . import judge_counters, judge_kernel_log, judge_settings
 from .judging import STAGE
 from .records import Burn, DeviceRun
 from .telemetry import (
@@ -78,6 +78,7 @@ def outcomes(burn: Burn, run: DeviceRun) -> list[Outcome]:
     """All outcomes about one device's health."""
     return [
         telemetry(burn, run),
+        judge_settings.settings(burn, run),
         judge_counters.errors(burn, run),
         judge_counters.links(burn, run),
         judge_counters.recovery(burn, run),

@@ -92,6 +92,7 @@ class Source:
             "ecc": lambda h: n.nvmlDeviceGetEccMode(h)[0],
             "mig": lambda h: n.nvmlDeviceGetMigMode(h)[0],
             "inforom": self._inforom,
+            "power_default": lambda h: n.nvmlDeviceGetPowerManagementDefaultLimit(h) / 1000.0,
         }
 
     def _memory_temperature(self, handle: Any) -> int:
@@ -102,8 +103,13 @@ class Source:
         return value
 
     def _inforom(self, handle: Any) -> int:
-        """1 where the InfoROM's checksum is right; NVML raises where it is not."""
-        self._nvml.nvmlDeviceValidateInforom(handle)
+        """1 where the InfoROM's checksum is right, 0 where it is not."""
+        try:
+            self._nvml.nvmlDeviceValidateInforom(handle)
+        except self._nvml.NVMLError as error:
+            if error.value == self._nvml.NVML_ERROR_CORRUPTED_INFOROM:
+                return 0
+            raise
         return 1
 
     def _reasons(self, handle: Any) -> int:
