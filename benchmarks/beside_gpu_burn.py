@@ -15,18 +15,16 @@ rate of gpu-burn is the median of those that it prints after the first third; it
 from __future__ import annotations
 
 import argparse
-import importlib
 import re
 import statistics
 import subprocess
 import sys
 import threading
-import types
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from burning import burn
+
 OPERATIONS = 1100048498688 / (2 * 8192**3)  # what gpu-burn counts against what a product has
 FLAGS = {"tf32": ["-tc"], "fp32": [], "fp64": ["-d"]}
 
@@ -82,32 +80,15 @@ def gpu_burn(folder: Path, precision: str, seconds: int) -> Seen:
 
 def ours(python: str, precision: str, seconds: int) -> Seen:
     """One turn of the compute stage on the first GPU, and the share that the memory stage takes."""
-    plan, runner = (burn_in(name) for name in ("plan", "runner"))
-    parameters: dict[str, Any] = {
-        "python": python, "backend": "cuda", "level": "quick", "start_timeout": 120, "slack": 30,
-        "accelerators": [{"backend": "cuda", "index": 0}],
-        "memory_fraction": 0.96, "memory_bytes": 0, "distribution": "uniform",
-    }  # fmt: skip
-    heat = {"stages": ["compute"], "precisions": [precision], "seconds": seconds}
+    draw = {"seconds": seconds, "precisions": [precision], "distribution": "uniform"}
     with Power() as power:
-        burn = runner.run(plan.make({**parameters, **heat}))
-    run = burn.devices[0]
+        burned = burn(python, stages=["compute"], **draw)
+    run = burned.devices[0]
     if not run.done or run.defects:
         sys.exit("the compute stage failed: %s %s" % (run.ending, run.defects))
     settled = [sample["tflops"] for sample in run.samples[len(run.samples) // 3 :]]
-    memory = runner.run(plan.make({**parameters, "stages": ["memory"], "seconds": 1}))
-    tested = memory.devices[0].of("memory")[0]
+    tested = burn(python, stages=["memory"], seconds=1).devices[0].of("memory")[0]
     return Seen(statistics.median(settled), power.mean(), tested["tested"] / tested["free"])
-
-
-def burn_in(name: str) -> Any:
-    """A module of the burn-in, importable without ansible-core."""
-    if "ansible" not in sys.modules:
-        for package, path in (("ansible", []), ("ansible.module_utils", [ROOT / "module_utils"])):
-            made = types.ModuleType(package)
-            made.__path__ = [str(folder) for folder in path]
-            sys.modules[package] = made
-    return importlib.import_module("ansible.module_utils.torchnode.burn_in." + name)
 
 
 def main() -> None:

@@ -19,9 +19,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from beside_gpu_burn import FLAGS, burn_in
+from beside_gpu_burn import FLAGS
+from burning import burn, module
 
 #: The call before which the element is changed, once in each round.
 BEFORE = 'checkError(cuMemsetD32Async(d_faultyElemData, 0, 1, 0), "memset");'
@@ -74,14 +74,9 @@ def gpu_burn(folder: Path, precision: str, fault: str, seconds: int) -> str:
 
 def ours(python: str, precision: str, fault: str, seconds: int) -> str:
     """What the compute stage's outcome says."""
-    plan, runner, judge = (burn_in(name) for name in ("plan", "runner", "judge"))
-    parameters: dict[str, Any] = {
-        "python": python, "backend": "cuda", "level": "quick", "start_timeout": 120, "slack": 30,
-        "accelerators": [{"backend": "cuda", "index": 0}],
-        "memory_fraction": 0.1, "memory_bytes": 0, "stages": ["compute"],
-        "precisions": [precision], "seconds": seconds, "inject": "0:" + fault if fault else None,
-    }  # fmt: skip
-    outcomes = judge.judge(runner.run(plan.make(parameters)))
+    work = {"stages": ["compute"], "precisions": [precision], "seconds": seconds}
+    inject = "0:" + fault if fault else None
+    outcomes = module("judge").judge(burn(python, memory_fraction=0.1, inject=inject, **work))
     (compute,) = (o for o in outcomes if o.id.startswith("burn_in.compute."))
     return str(compute.result.value)
 
