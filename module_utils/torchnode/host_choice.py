@@ -7,7 +7,6 @@ branch that is the default there, and a wish for each component in the order of 
 from __future__ import annotations
 
 import fnmatch
-import re
 from typing import List, Optional, Sequence, Tuple
 
 from . import cudnn_choice, nvidia_packages
@@ -177,25 +176,14 @@ def _driver_wish(facts: Facts, policy: Policy, driver: DriverChoice, whose: str)
     )  # fmt: skip
 
 
-def _headers(system: System, host: HostSoftware) -> List[str]:
-    """The header packages that the kernels lack, and those of later kernels where any will come.
+def _headers(system: System, host: HostSoftware) -> Tuple[str, ...]:
+    """The header packages that kernels lack, and those of later kernels where any will come.
 
     The headers of an old kernel may be installed and no longer be to be had.
     """
-    there = [re.sub(r"\.(x86_64|aarch64)$", "", k.release) for k in host.kernels if k.headers]
-    names = nvidia_packages.header_packages(system, [k.release for k in host.kernels])
-    return [
-        name
-        for name in names
-        if not any(release in name for release in there) and not _without_kernels(name, host)
-    ]
-
-
-def _without_kernels(name: str, host: HostSoftware) -> bool:
-    """Whether these are headers of later kernels, which nothing on the node would bring."""
-    kernels = name.replace("linux-headers-", "linux-image-", 1)
-    own = ["linux-headers-" + kernel.release for kernel in host.kernels]
-    return name != kernels and name not in own and kernels not in [p.name for p in host.packages]
+    lacking = [kernel.release for kernel in host.kernels if not kernel.headers]
+    installed = [package.name for package in host.packages]
+    return nvidia_packages.header_packages(system, lacking, installed)
 
 
 def _sources(

@@ -20,7 +20,7 @@ PATTERNS = (
     "nvidia*", "libnvidia*", "libcuda*", "cuda*", "libcudnn*", "cudnn*", "datacenter-gpu-manager*",
     "dkms", "libnvsdm*", "nvlsm", "libnvcuvid*", "firmware-nvidia*", "kmod-nvidia*",
     "xserver-xorg-video-nvidia*", "linux-headers-*", "linux-image-*", "kernel-devel*",
-    "kernel[0-9]*-devel*", "kernel-headers*", "g++", "gcc-c++",
+    "kernel[0-9]*-devel*", "kernel-*-devel*", "kernel-headers*", "g++", "gcc-c++",
 )  # fmt: skip
 SERVICES = ("nvidia-persistenced", "nvidia-fabricmanager", "nvidia-dcgm")
 

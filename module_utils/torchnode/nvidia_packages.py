@@ -270,41 +270,43 @@ def fabric_wish(
 # ---- headers ------------------------------------------------------------------------------------
 
 
-def header_packages(system: System, releases: Sequence[str]) -> Tuple[str, ...]:
+def header_packages(
+    system: System, releases: Sequence[str], packages: Sequence[str] = ()
+) -> Tuple[str, ...]:
     """Headers of each kernel (as ``uname -r`` spells it), and what brings those of later ones.
 
-    For rpm they are name-version-release, because several kernel-devel stand side by side and a
-    system's upgrade adds the next. Raises Conflict for a system that is not known.
+    ``packages`` are the names of those that are installed. For rpm the headers are
+    name-version-release, because several kernel-devel stand side by side and a system's upgrade
+    adds the next. Raises Conflict for a system that is not known.
     """
     row = package_system(system)
-    names: List[str] = []
-    for release in releases:
-        names.append(_headers_of(row, release))
-        if row.family == "deb" and _kernel_flavour(release) in row.flavours:
-            names.append(_headers_meta(row, release))
-    return tuple(dict.fromkeys(names))
+    later = map(_headers_of_later, packages) if row.family == "deb" else ()
+    names = [*(_headers_of(row, release) for release in releases), *later]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+#: What ``uname -r`` ends with in Enterprise Linux: the machine, and a variant of the kernel such as
+#: '64k' or 'rt', of which the headers are a package of their own.
+_RPM_RELEASE = re.compile(r"(?P<release>.+)\.(?:x86_64|aarch64)(?:\+(?P<variant>[\w-]+))?")
 
 
 def _headers_of(row: PackageSystem, release: str) -> str:
     pattern = next(name for prefix, name in row.headers if release.startswith(prefix))
-    if row.family == "rpm":
-        release = re.sub(r"\.(x86_64|aarch64)$", "", release)
-    return pattern.replace("{release}", release)
+    found = _RPM_RELEASE.fullmatch(release) if row.family == "rpm" else None
+    variant = "-" + found["variant"] if found and found["variant"] else ""
+    bare = found["release"] if found else release
+    return pattern.replace("{release}", bare).replace("{variant}", variant)
 
 
-def _kernel_flavour(release: str) -> str:
-    """'6.1.0-50-cloud-amd64' is of 'cloud-amd64', '6.8.0-51-generic' of 'generic'."""
-    parts = release.split("-")
-    return "-".join(part for part in parts if not part[:1].isdigit())
+#: An image package without a number brings whatever kernel is the latest of its line:
+#: linux-image-amd64, -virtual, -aws-lts-24.04. These have no headers of the same name.
+_LATER_IMAGE = re.compile(r"linux-image-(?!unsigned-|extra-)([a-z].*?)(?<!-dbg)")
 
 
-def _headers_meta(row: PackageSystem, release: str) -> str:
-    flavour = _kernel_flavour(release)
-    first, later = row.hwe
-    general = flavour in ("generic", "lowlatency")
-    return "linux-headers-%s%s" % (
-        flavour, later if general and not release.startswith(first + ".") else "",
-    )  # fmt: skip
+def _headers_of_later(package: str) -> str:
+    """'linux-headers-virtual' for 'linux-image-virtual', '' for what brings no later kernel."""
+    found = _LATER_IMAGE.fullmatch(package)
+    return "linux-headers-" + found[1] if found else ""
 
 
 # ---- beside the driver --------------------------------------------------------------------------

@@ -70,10 +70,8 @@ class PackageSystem:
     are those it has, ``toolkit`` its CUDA ('' for none). ``first_branch`` is the oldest one that
     NVIDIA's repository has, '' where it goes back to all that this project knows. ``contrib`` are
     components that NVIDIA's own packages need. ``headers`` are (prefix of the kernel's release,
-    package) with the longest prefix first; ``flavours`` are the kernel flavours with a package of
-    all later headers.
-    ``hwe`` is (the kernel that the release came with, what is added to the name of that package
-    for a later one). ``release`` says in apt's words what the system's own archive is.
+    package) with the longest prefix first; '{variant}' is '' or such as '-64k'. ``release`` says in
+    apt's words what the system's own archive is.
     ``dkms_minimum`` is what NVIDIA's packages demand of dkms, where the system itself has none, and
     ``dkms_from`` says how to get it.
     """
@@ -89,8 +87,6 @@ class PackageSystem:
     fabric: Tuple[FabricNames, ...]
     headers: Tuple[Tuple[str, str], ...]
     cited: Tuple[Source, ...]
-    flavours: Tuple[str, ...] = ()
-    hwe: Tuple[str, str] = ("", "")
     distribution: Tuple[DriverNames, ...] = ()
     distribution_fabric: Tuple[FabricNames, ...] = ()
     components: Tuple[str, ...] = ()
@@ -273,11 +269,9 @@ _FABRIC_RPM = (
 
 # ---- systems ------------------------------------------------------------------------------------
 
-_DEBIAN_FLAVOURS = ("amd64", "cloud-amd64", "rt-amd64", "arm64", "cloud-arm64", "rt-arm64")
-_UBUNTU_FLAVOURS = ("generic", "lowlatency", "aws", "azure", "gcp", "oracle", "nvidia")
 _SERVER_BRANCHES = ("535", "550", "570", "580", "590", "595")
 _DEB_HEADERS = (("", "linux-headers-{release}"),)
-_EL_HEADERS = (("", "kernel-devel-{release}"),)
+_EL_HEADERS = (("", "kernel{variant}-devel-{release}"),)
 _AMAZON_HEADERS = (
     ("6.12.", "kernel6.12-devel-{release}"),
     ("6.18.", "kernel6.18-devel-{release}"),
@@ -298,7 +292,7 @@ def _debian(version: str, key: str, branch: str, toolkit: str) -> PackageSystem:
         ("debian",), version, "debian" + version, "deb", key, "preferences", "initramfs-tools",
         (_NVIDIA_DEBIAN,), _FABRIC_DEB, _DEB_HEADERS,
         (sources.CUDA_REPOSITORY_KEYS, sources.DEBIAN_PACKAGES),
-        flavours=_DEBIAN_FLAVOURS, distribution=(_DEBIAN,),
+        distribution=(_DEBIAN,),
         components=("contrib", "non-free", "non-free-firmware"), contrib=("contrib",),
         branches=(branch,), toolkit=toolkit, release="o=Debian",
     )  # fmt: skip
@@ -309,7 +303,6 @@ def _ubuntu(
     key: str,
     nvidia: Tuple[DriverNames, ...],
     initramfs: str,
-    kernel: str,
     toolkit: str,
     branches: Tuple[str, ...],
     first_branch: str = "",
@@ -319,7 +312,7 @@ def _ubuntu(
         "preferences", initramfs, (_NVIDIA_UBUNTU, *nvidia), _FABRIC_DEB, _DEB_HEADERS,
         (sources.CUDA_REPOSITORY_KEYS, sources.UBUNTU_PACKAGES, sources.UBUNTU_DRACUT,
          sources.RESOLUTE_LIST),
-        flavours=_UBUNTU_FLAVOURS, hwe=(kernel, "-hwe-" + version), distribution=(_UBUNTU,),
+        distribution=(_UBUNTU,),
         distribution_fabric=_FABRIC_UBUNTU, components=("restricted", "multiverse"),
         branches=branches, toolkit=toolkit, release="o=Ubuntu", first_branch=first_branch,
     )  # fmt: skip
@@ -338,12 +331,12 @@ SYSTEMS: Tuple[PackageSystem, ...] = (
     _debian("12", "3bf863cc", "535", "11.8"),
     _debian("13", "8793F200", "550", "12.4"),
     _ubuntu(
-        "22.04", "3bf863cc", (_NVIDIA_JAMMY,), "initramfs-tools", "5.15", "11.5", _SERVER_BRANCHES,
+        "22.04", "3bf863cc", (_NVIDIA_JAMMY,), "initramfs-tools", "11.5", _SERVER_BRANCHES,
     ),
     _ubuntu(
-        "24.04", "3bf863cc", (_NVIDIA_NOBLE,), "initramfs-tools", "6.8", "12.0", _SERVER_BRANCHES,
+        "24.04", "3bf863cc", (_NVIDIA_NOBLE,), "initramfs-tools", "12.0", _SERVER_BRANCHES,
     ),
-    _ubuntu("26.04", "60DF8A40", (), "dracut", "7.0", "12.4", ("580", "595"), "595"),
+    _ubuntu("26.04", "60DF8A40", (), "dracut", "12.4", ("580", "595"), "595"),
     _el("9", "D42D0685", "stream"),
     _el("10", "CDF6BA43", "versionlock"),
     PackageSystem(
