@@ -57,13 +57,41 @@ def _own_choice(facts: Facts, host: HostSoftware) -> Tuple[str, str]:
         return PREINSTALLED, "under WSL2 the driver is Windows'"
     if facts.system.container:
         return PREINSTALLED, "a container has the driver of its host"
-    if host.origin in MANAGED:
-        return host.origin, "the driver's packages are of this origin (%s)" % host.evidence
+    if host.origin in MANAGED and _known(facts):
+        if _to_manage(facts, host):
+            return host.origin, "the driver's packages are of this origin (%s)" % host.evidence
+        return PREINSTALLED, (
+            "the driver that is there (%s) has no DKMS package of those that torchnode installs: "
+            "modules that came built for each kernel move with the kernels, and cannot be held"
+            % host.evidence
+        )
     if host.origin or _present(facts, host):
         return PREINSTALLED, "a driver is there that no package of a known origin brought"
     if not host.manager or not _known(facts):
         return PREINSTALLED, "no table knows this system's packages"
     return "nvidia", "no driver is installed; NVIDIA's repository has every branch"
+
+
+def _to_manage(facts: Facts, host: HostSoftware) -> bool:
+    """Whether a driver is packaged as torchnode would do it, was by torchnode, or is a wreck.
+
+    Any other that has its modules serves by means of its own: Ubuntu's linux-modules-nvidia-*,
+    NVIDIA's built kmod-nvidia-580.*, ELRepo's, a desktop's. It is not disturbed.
+    """
+    patterns = nvidia_packages.module_packages(facts.system, host.origin)
+    ours = dict(host.files).keys() & {managed_files.MODPROBE, managed_files.PINS}
+    modules = any(kernel.module for kernel in host.kernels) or _has_module(facts)
+    return bool(_named(host, patterns) or ours or not modules)
+
+
+def _named(host: HostSoftware, patterns: Sequence[str]) -> bool:
+    """Whether a package of these names is installed."""
+    names = [package.name for package in host.packages]
+    return any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in patterns)
+
+
+def _has_module(facts: Facts) -> bool:
+    return any(d.loaded or d.on_disk for d in facts.drivers if d.vendor == "nvidia")
 
 
 def _known(facts: Facts) -> bool:
@@ -76,13 +104,9 @@ def _known(facts: Facts) -> bool:
 
 def _present(facts: Facts, host: HostSoftware) -> bool:
     """Whether there is a driver. A library that came with packages is none without a module."""
-    packaged = any(
-        fnmatch.fnmatchcase(package.name, pattern)
-        for package in host.packages
-        for pattern in DRIVER_LIBRARIES
-    )
     drivers = [driver for driver in facts.drivers if driver.vendor == "nvidia"]
-    return any(d.loaded or d.on_disk or (d.userspace and not packaged) for d in drivers)
+    unpackaged = not _named(host, DRIVER_LIBRARIES)
+    return _has_module(facts) or any(driver.userspace and unpackaged for driver in drivers)
 
 
 def _how_to_remove(origin_found: str) -> str:

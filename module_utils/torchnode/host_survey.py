@@ -19,8 +19,9 @@ from .system_packages import dnf_text
 PATTERNS = (
     "nvidia*", "libnvidia*", "libcuda*", "cuda*", "libcudnn*", "cudnn*", "datacenter-gpu-manager*",
     "dkms", "libnvsdm*", "nvlsm", "libnvcuvid*", "firmware-nvidia*", "kmod-nvidia*",
-    "xserver-xorg-video-nvidia*", "linux-headers-*", "linux-image-*", "kernel-devel*",
-    "kernel[0-9]*-devel*", "kernel-*-devel*", "kernel-headers*", "g++", "gcc-c++",
+    "xserver-xorg-video-nvidia*", "linux-headers-*", "linux-image-*",
+    "linux-modules-nvidia-*", "linux-objects-nvidia-*", "linux-signatures-nvidia-*",
+    "kernel-devel*", "kernel[0-9]*-devel*", "kernel-*-devel*", "kernel-headers*", "g++", "gcc-c++",
 )  # fmt: skip
 SERVICES = ("nvidia-persistenced", "nvidia-fabricmanager", "nvidia-dcgm")
 

@@ -177,6 +177,17 @@ def driver_wish(system: System, origin: str, version: str, flavour: str) -> Pack
     )
 
 
+def module_packages(system: System, origin: str) -> Tuple[str, ...]:
+    """Patterns of the packages that hold an origin's modules as DKMS source, of all its branches.
+
+    Raises Conflict for a system that is not known.
+    """
+    row = package_system(system)
+    ways = row.distribution if origin == DISTRIBUTION else row.nvidia
+    names = [name for way in ways for name in (*way.open, *way.proprietary) if "dkms" in name]
+    return tuple(dict.fromkeys(name.replace("{branch}", "[0-9]*") for name in names))
+
+
 def _branch(row: PackageSystem, origin: str, version: str) -> str:
     """The branch that a version is of; '' where any will do and names do not depend on it."""
     if origin == DISTRIBUTION:

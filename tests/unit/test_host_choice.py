@@ -9,6 +9,7 @@ import pytest
 from helpers import B200, H200, LOCKS, V100, driver, machine, policy
 
 from ansible.module_utils.torchnode.host_choice import cuda_major, default_branch, origin
+from ansible.module_utils.torchnode.host_plan import host_steps
 from ansible.module_utils.torchnode.model import DriverChoice, Facts, Stack
 from ansible.module_utils.torchnode.package_model import HostSoftware, Kernel, Package
 from ansible.module_utils.torchnode.policy import Conflict, HostPolicy, read_host
@@ -41,7 +42,68 @@ def resolved(facts: Facts, **given: Any) -> Stack:
     return resolve(facts, wishes(**given), LOCKS)
 
 
-PRESENT = HostSoftware(manager="apt", origin="distribution", evidence="package libcuda1")
+PRESENT = HostSoftware(
+    manager="apt", origin="distribution", evidence="package libcuda1",
+    packages=(Package("nvidia-open-kernel-dkms", "535.261.03-1"),),
+)  # fmt: skip
+
+
+NOBLE = dataclasses.replace(DEBIAN12, os_id="ubuntu", os_version="24.04")
+EL9 = dataclasses.replace(DEBIAN12, os_id="rocky", os_version="9.6")
+
+
+def brought(origin_found: str, *names: str, **changes: Any) -> HostSoftware:
+    """A driver of an origin whose packages have these names, with its module on disk."""
+    return HostSoftware(
+        manager="apt", origin=origin_found, evidence="package " + names[0],
+        packages=tuple(Package(name, "580.95.05-1") for name in names),
+        kernels=(Kernel("6.8.0-51-generic", module="580.95.05", flavour="open"),), **changes,
+    )  # fmt: skip
+
+
+#: Drivers that serve by means that torchnode does not have, by system and origin.
+OTHERS = [
+    (NOBLE, "distribution", ("linux-modules-nvidia-580-server-open-6.8.0-51-generic",
+                             "libnvidia-compute-580-server", "nvidia-utils-580-server")),
+    (NOBLE, "distribution", ("nvidia-driver-580", "nvidia-dkms-580", "libnvidia-compute-580")),
+    (DEBIAN12, "distribution", ("nvidia-tesla-535-kernel-dkms", "libcuda1")),
+    (EL9, "distribution", ("kmod-nvidia", "nvidia-x11-drv")),  # ELRepo's
+    (EL9, "nvidia", ("kmod-nvidia-580.95.05-5.14.0-570.el9", "nvidia-driver-cuda")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("system", "found", "names"), OTHERS)
+def test_a_driver_that_serves_by_other_means_is_left_as_it_is(
+    system: Any, found: str, names: tuple[str, ...]
+) -> None:
+    facts = node(system=system, host=brought(found, *names), loaded="580.95.05")
+    whose, why = origin(facts, policy())
+    assert whose == "preinstalled"
+    assert names[0] in why
+    stack = resolved(facts)
+    assert stack.host
+    assert not stack.host.wishes
+    assert not [step for step in host_steps(facts, stack) if step.component == "nvidia_driver"]
+
+
+def test_what_torchnode_packages_is_managed_also_as_a_wreck() -> None:
+    dkms = brought("distribution", "nvidia-dkms-580-server-open", "libnvidia-compute-580-server")
+    lost = brought("distribution", "libnvidia-compute-580-server")
+    ours = dataclasses.replace(lost, files=(("/etc/modprobe.d/torchnode-nvidia.conf", "hash"),))
+    no_module = dataclasses.replace(lost, kernels=(Kernel("6.8.0-51-generic"),))
+    for host in (dkms, ours):
+        assert origin(node(system=NOBLE, host=host, loaded="580.95.05"), policy())[0] == (
+            "distribution"
+        )
+    assert origin(node(system=NOBLE, host=no_module), policy())[0] == "distribution"
+
+
+def test_modules_that_came_built_go_where_dkms_is_asked_for() -> None:
+    host = brought("distribution", "linux-modules-nvidia-580-server-open-generic")
+    facts = node(system=NOBLE, host=host, loaded="580.95.05")
+    stack = resolved(facts, nvidia_source="distribution")
+    (step,) = [step for step in host_steps(facts, stack) if step.component == "nvidia_driver"]
+    assert step.removes == ("linux-modules-nvidia-580-server-open-generic",)
 
 
 @pytest.mark.parametrize(

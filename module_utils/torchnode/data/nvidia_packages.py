@@ -205,7 +205,9 @@ def _by_branch(
 _UTILITIES = (
     "libnvidia-compute", "libnvidia-cfg1", "nvidia-utils", "nvidia-compute-utils",
 )  # fmt: skip
-_UBUNTU = _by_branch("-server", _UTILITIES, (sources.UBUNTU_PACKAGES,))
+#: Modules that Canonical builds and signs for each kernel: they have a version of their own.
+_PREBUILT = ("linux-modules-nvidia-*", "linux-objects-nvidia-*", "linux-signatures-nvidia-*")
+_UBUNTU = _by_branch("-server", _UTILITIES, (sources.UBUNTU_PACKAGES,), rivals=_PREBUILT)
 _NVIDIA_JAMMY = _by_branch(
     "", _UTILITIES, (sources.DRIVER_GUIDE_UBUNTU, sources.JAMMY_LIST), _UBUNTU_TOOLS,
     (*_UBUNTU_UNBRANCHED, *_PINNING),
@@ -233,6 +235,7 @@ _EL = DriverNames(
     proprietary_only=("kmod-nvidia-latest-dkms", "kmod-nvidia-[0-9]*", "cuda-drivers",
                       "cuda-drivers-[0-9]*"),
     cited=(sources.DRIVER_GUIDE_EL, sources.DRIVER_VERSION_LOCKING, sources.AMAZON_NOTES),
+    rivals=("kmod-nvidia-[0-9]*", "kmod-nvidia-open-[0-9]*"),  # built for one kernel each
 )  # fmt: skip
 
 #: The driver's libraries, whoever packaged them. Toolkits of the distributions bring them alone:
