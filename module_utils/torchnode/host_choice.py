@@ -149,7 +149,7 @@ def host_plan(
     wishes, files = _driver_part(facts, policy, driver, whose)
     cudnn, wheels = cudnn_choice.choose(facts, policy, rest)
     wishes += _beside(facts, policy, driver, rest, cudnn)
-    sources = _sources(facts, policy, rest, wishes)
+    sources = _sources(facts, policy, whose, wishes)
     return HostPlan(
         whose, tuple(sources), tuple(wishes), files,
         policy.host.secure_boot_key, policy.host.secure_boot_certificate,
@@ -216,13 +216,16 @@ def _sources(
     """The sources that the wishes need: of a driver, and of what stands beside it."""
     system, host = facts.system, policy.host
     sources: List[Optional[SourceWish]] = []
+    # Beside a driver that is left as it is, the rest comes from NVIDIA's repository.
+    rest = "nvidia" if whose == PREINSTALLED else whose
+    own = "nvidia" in (whose, (facts.host or HostSoftware()).origin)
     if any(wish.component != CONTAINER for wish in wishes):
         sources.append(nvidia_packages.source_wish(
-            system, whose, host.nvidia_repository_url, host.nvidia_key_file,
-            host.nvidia_key_fingerprint,
+            system, rest, host.nvidia_repository_url, host.nvidia_key_file,
+            host.nvidia_key_fingerprint, driver=own,
         ))  # fmt: skip
-        if whose == "nvidia":
-            sources.append(nvidia_packages.system_source_wish(system, whose))
+        if rest == "nvidia":
+            sources.append(nvidia_packages.system_source_wish(system, rest))
     if host.container_toolkit:
         sources.append(nvidia_packages.container_wish(
             system, host.container_repository_url, host.nvidia_key_file,

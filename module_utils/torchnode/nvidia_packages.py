@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import List, Optional, Sequence, Tuple
 
+from . import apt_pins
 from .data import nvidia_packages as tables
 from .data.compatibility import DRIVER_BRANCHES, TOOLKIT_DRIVERS, version_key
 from .data.nvidia_packages import DriverNames, PackageSystem
@@ -20,8 +21,6 @@ from .policy import Conflict
 
 NVIDIA, DISTRIBUTION = "nvidia", "distribution"
 PIN_FILE = "/etc/apt/preferences.d/torchnode-nvidia"
-#: Above 1000 apt also goes back to a pinned version (apt_preferences(5)).
-PIN_PRIORITY = 1001
 
 
 def package_system(system: System) -> PackageSystem:
@@ -57,13 +56,19 @@ def branches(system: System, origin: str) -> Tuple[str, ...]:
 
 
 def source_wish(
-    system: System, origin: str, repository_url: str, key_file: str = "", fingerprint: str = ""
+    system: System,
+    origin: str,
+    repository_url: str,
+    key_file: str = "",
+    fingerprint: str = "",
+    driver: bool = True,
 ) -> Optional[SourceWish]:
     """The source of the driver's packages.
 
     ``repository_url`` is the folder of a mirror, '' for NVIDIA's; ``key_file`` and ``fingerprint``
-    are the operator's in place of the key that is known. Raises Conflict for a system, machine or
-    key that is not known.
+    are the operator's in place of the key that is known. Without ``driver`` NVIDIA's repository
+    serves what stands beside another driver, which no upgrade of the system may replace from it.
+    Raises Conflict for a system, machine or key that is not known.
     """
     row = package_system(system)
     if origin == DISTRIBUTION:
@@ -74,7 +79,14 @@ def source_wish(
     return SourceWish(
         row.family, "torchnode-nvidia-cuda", "%s/%s/%s/" % (base, row.folder, _arch(row, system)),
         "/" if row.family == "deb" else "", (), key, full,
+        excluded=() if driver else _drivers(row),
     )  # fmt: skip
+
+
+def _drivers(row: PackageSystem) -> Tuple[str, ...]:
+    """Patterns of all packages of NVIDIA's repository that are a driver's, of every branch."""
+    names = [name for way in row.nvidia for name in way.family]
+    return tuple(dict.fromkeys(name.replace("{branch}", "[0-9]*") for name in names))
 
 
 def system_source_wish(system: System, origin: str) -> Optional[SourceWish]:
@@ -393,16 +405,12 @@ def _preferences(row: PackageSystem, wish: PackageWish, origin: str) -> str:
     branch = wish.version.partition(".")[0]
     ways = row.distribution_fabric if origin == DISTRIBUTION else row.fabric
     beside = [name for way in ways[:1] for name in (*way.manager, *way.subnet[1:], *way.imex)]
-    packages = " ".join((*wish.family, *_named(beside, branch)))
+    packages = (*wish.family, *_named(beside, branch))
     stanzas = ["# Written by torchnode: %s stays at %s." % (wish.component, wish.version)]
-    other = {NVIDIA: row.release, DISTRIBUTION: "l=NVIDIA CUDA"}.get(origin)
+    other = {NVIDIA: row.release, DISTRIBUTION: apt_pins.NVIDIA_RELEASE}.get(origin)
     if other:
-        # First, because apt takes the first of its records that matches a version.
-        stanzas.append(_stanza(packages, "release " + other, -1))
+        stanzas.append(apt_pins.stanza(packages, "release " + other, apt_pins.NEVER))
     exact = "." in wish.version
     pattern = wish.version + ("-*" if exact else ".*")
-    return "\n\n".join([*stanzas, _stanza(packages, "version " + pattern, PIN_PRIORITY)]) + "\n"
-
-
-def _stanza(packages: str, pin: str, priority: int) -> str:
-    return "Package: %s\nPin: %s\nPin-Priority: %d" % (packages, pin, priority)
+    stanzas.append(apt_pins.stanza(packages, "version " + pattern, apt_pins.TO_THIS_ONE))
+    return "\n\n".join(stanzas) + "\n"

@@ -81,6 +81,7 @@ class SourceWish:
     ``key`` is a file below the project's files/, or the path that the operator named,
     ``fingerprint`` the full one that it must have. ``name`` is the file's name without its ending.
     ``signs`` is 'index' for an rpm repository that signs its index and not its packages.
+    ``excluded`` are patterns of packages that are never taken from it.
     """
 
     kind: str
@@ -91,6 +92,7 @@ class SourceWish:
     key: str = ""
     fingerprint: str = ""
     signs: str = ""
+    excluded: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ CHILDREN = {"probe", *(name for name in MODULES if name.startswith("burn_in.chil
 
 #: Touch no subprocess, torch, clock or file.
 PURE = {
-    "model", "package_model", "outcome", "stack", "torch_choice", "driver_choice", "expectation",
-    "device_fit", "place_fit", "disk_fit", "host_preflight",
+    "apt_pins", "model", "package_model", "outcome", "stack", "torch_choice", "driver_choice",
+    "expectation", "device_fit", "place_fit", "disk_fit", "host_preflight",
     "plan", "nvcc_failures", "host_choice", "host_plan", "nvidia_packages", "nvidia_fabric",
     "package_versions", "reboot_gate", "cudnn_choice",
     "policy", "locks", "records", "burn_in_record", "start", "task_failures", "supplied_wheel",

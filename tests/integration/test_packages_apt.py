@@ -105,6 +105,20 @@ def test_a_driver_comes_stays_moves_when_asked_and_goes(machine: Machine) -> Non
     assert machine.sh("apt-mark showhold; ls /etc/apt/preferences.d") == ""
 
 
+def test_another_origins_driver_is_not_upgraded_from_the_source(machine: Machine) -> None:
+    """What stands beside a driver that is left as it is comes without a newer driver."""
+    machine.source()
+    machine.packages("580.82.07", hold=False, files=[])
+    upgrade = "apt-get -s dist-upgrade | grep -E '^Inst (libcuda1|nvidia-)' || true"
+    assert "580.95.05" in machine.sh(upgrade) or "590.48.01" in machine.sh(upgrade)
+    kept = "/etc/apt/preferences.d/torchnode-stub"
+    assert machine.source(excluded=["libcuda1", "libnvidia-*", "nvidia-*"])["changed"]
+    assert machine.sh(upgrade) == ""
+    assert "Pin-Priority: -1" in machine.sh("cat " + kept)
+    assert machine.source()["changed"]
+    machine.sh("! test -e " + kept)
+
+
 def test_fabric_manager_is_the_installed_drivers_and_not_the_branchs_newest(
     machine: Machine,
 ) -> None:

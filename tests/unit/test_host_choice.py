@@ -199,6 +199,30 @@ def test_an_exact_version_is_wished_exactly() -> None:
     assert any("580.95.05-*" in content for _, content in stack.host.files)
 
 
+@pytest.mark.parametrize(
+    ("found", "wished", "guarded"),
+    [
+        ("runfile", "auto", True),
+        ("", "preinstalled", True),
+        ("distribution", "preinstalled", True),
+        ("nvidia", "preinstalled", False),  # it comes from there, and its owner may move it
+        ("nvidia", "auto", False),
+    ],
+)
+def test_another_drivers_packages_are_never_upgraded_from_nvidias_source(
+    found: str, wished: str, guarded: bool
+) -> None:
+    host = dataclasses.replace(BARE, origin=found, evidence="something")
+    stack = resolved(
+        node(host=host, loaded="580.95.05"), nvidia_source=wished, cuda_toolkits=("12.8",)
+    )
+    assert stack.host
+    source = next(s for s in stack.host.sources if s.kind == "deb")
+    assert ("libcuda1" in source.excluded) is guarded
+    assert ("nvidia-kernel-open-dkms" in source.excluded) is guarded
+    assert "cuda-toolkit-12-8" not in source.excluded
+
+
 def test_a_driver_that_is_left_alone_has_no_wish_and_toolkits_stand_beside_it() -> None:
     facts = node(loaded="580.95.05", drivers=(driver("580.95.05"),))
     stack = resolved(facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import subprocess
 from pathlib import Path
@@ -202,3 +203,13 @@ def test_a_repo_file_checks_what_is_signed() -> None:
     index = SourceWish("rpm", "torchnode-x", "https://m/", signs="index")
     assert "gpgcheck=0\nrepo_gpgcheck=1\n" in source_text.repo(index, "/k.asc", "/ca.pem")
     assert "sslcacert=/ca.pem\n" in source_text.repo(index, "/k.asc", "/ca.pem")
+
+
+def test_what_is_excluded_is_never_taken_from_the_source() -> None:
+    wish = SourceWish("deb", "torchnode-x", "https://m/", excluded=("libcuda1", "nvidia-*"))
+    text = source_text.exclusion(wish)
+    assert text is not None
+    assert "Package: libcuda1 nvidia-*\nPin: release l=NVIDIA CUDA\nPin-Priority: -1\n" in text
+    assert source_text.exclusion(SourceWish("deb", "torchnode-x", "https://m/")) is None
+    repo = source_text.repo(dataclasses.replace(wish, kind="rpm"), "/k.asc", "")
+    assert "excludepkgs=libcuda1 nvidia-*\n" in repo

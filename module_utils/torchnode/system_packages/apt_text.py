@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Sequence, Tuple
 
+from .. import apt_pins
 from ..package_model import Package, PackageWish
 from ..package_versions import upstream
 from .base import Change
@@ -74,12 +75,11 @@ def family_pin(wish: PackageWish, version: str) -> str:
     """A pin of the family for one transaction, where no file of the component has one."""
     epoch = version.partition(":")[0] + ":" if ":" in version else ""
     whole = epoch + upstream(version)
-    patterns = " ".join(wish.family)
     stanzas = [
-        "Package: %s\nPin: version %s\nPin-Priority: 1001\n" % (patterns, pattern)
+        apt_pins.stanza(wish.family, "version " + pattern, apt_pins.TO_THIS_ONE)
         for pattern in (whole + "-*", whole)
     ]
-    return "\n".join(stanzas)
+    return "\n\n".join(stanzas) + "\n"
 
 
 def vendor(origin: str) -> str:

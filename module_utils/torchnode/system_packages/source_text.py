@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Callable, List, Optional, Sequence, Tuple
 
+from .. import apt_pins
 from ..package_model import SourceWish
 
 _HEADER = "# Written by torchnode; changes here are lost."
@@ -18,6 +19,15 @@ def deb822(wish: SourceWish, key: str) -> str:
     return "\n".join([*lines, "Signed-By: " + key, ""])
 
 
+def exclusion(wish: SourceWish) -> Optional[str]:
+    """apt's preferences that keep packages of NVIDIA's out; None where none is excluded."""
+    if not wish.excluded:
+        return None
+    release = "release " + apt_pins.NVIDIA_RELEASE
+    kept_out = apt_pins.stanza(wish.excluded, release, apt_pins.NEVER)
+    return "%s\n\n%s\n" % (_HEADER, kept_out)
+
+
 def repo(wish: SourceWish, key: str, ca_bundle: str) -> str:
     """A .repo file with one section. What the key signs is what it is asked for."""
     lines = [
@@ -25,6 +35,8 @@ def repo(wish: SourceWish, key: str, ca_bundle: str) -> str:
         "gpgcheck=%d" % (wish.signs != "index"), "repo_gpgcheck=%d" % (wish.signs == "index"),
         "gpgkey=file://" + key,
     ]  # fmt: skip
+    if wish.excluded:
+        lines.append("excludepkgs=" + " ".join(wish.excluded))
     if ca_bundle:
         lines.append("sslcacert=" + ca_bundle)
     return "\n".join([*lines, ""])

@@ -100,6 +100,8 @@ class Sources:
             ]  # fmt: skip
         found: Files = [
             (key, text),
+            # Before the source: nobody is to upgrade from it without these.
+            ("/etc/apt/preferences.d/" + wish.name, source_text.exclusion(wish)),
             ("%s/%s.sources" % (APT_FILES, wish.name), source_text.deb822(wish, key)),
         ]
         setting = source_text.ca_setting(wish.uri, order.ca_bundle)
