@@ -149,6 +149,7 @@ def host_plan(
     wishes, files = _driver_part(facts, policy, driver, whose)
     cudnn, wheels = cudnn_choice.choose(facts, policy, rest)
     wishes += _beside(facts, policy, driver, rest, cudnn)
+    wishes = [nvidia_packages.holdable(facts.system, wish) for wish in wishes]
     sources = _sources(facts, policy, whose, wishes)
     return HostPlan(
         whose, tuple(sources), tuple(wishes), files,

@@ -15,13 +15,15 @@ from .node import Node
 from .package_model import HostSoftware, Kernel, Package, PackageSource
 from .system_packages import dnf_text
 
-#: Packages that belong to the NVIDIA stack, whoever packaged them, what they compile with, and for.
+#: Packages of the NVIDIA stack, whoever packaged them; what they compile with and for; and what
+#: holds them.
 PATTERNS = (
     "nvidia*", "libnvidia*", "libcuda*", "cuda*", "libcudnn*", "cudnn*", "datacenter-gpu-manager*",
     "dkms", "libnvsdm*", "nvlsm", "libnvcuvid*", "firmware-nvidia*", "kmod-nvidia*",
     "xserver-xorg-video-nvidia*", "linux-headers-*", "linux-image-*",
     "linux-modules-nvidia-*", "linux-objects-nvidia-*", "linux-signatures-nvidia-*",
     "kernel-devel*", "kernel[0-9]*-devel*", "kernel-*-devel*", "kernel-headers*", "g++", "gcc-c++",
+    "python3-dnf-plugin-versionlock",
 )  # fmt: skip
 SERVICES = ("nvidia-persistenced", "nvidia-fabricmanager", "nvidia-dcgm")
 

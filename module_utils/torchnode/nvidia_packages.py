@@ -7,6 +7,7 @@ Every function takes the system as survey found it and looks the rest up in data
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
 
 from . import apt_pins
@@ -386,7 +387,13 @@ def dcgm_wish(system: System, origin: str, driver_cuda_major: int) -> PackageWis
     return PackageWish("dcgm", (name,), "", tables.DCGM_FAMILY)
 
 
-# ---- pinning ------------------------------------------------------------------------------------
+# ---- holding and pinning ------------------------------------------------------------------------
+
+
+def holdable(system: System, wish: PackageWish) -> PackageWish:
+    """The wish with the package by which dnf holds it. Raises Conflict for an unknown system."""
+    holder = package_system(system).holder
+    return replace(wish, packages=(*wish.packages, holder)) if holder else wish
 
 
 def pin_file(system: System, wish: PackageWish, origin: str = "") -> Optional[Tuple[str, str]]:

@@ -30,7 +30,12 @@ def catalogue(distro: str) -> List[Stub]:
         Stub("gcc-c++", "11.5.0-5." + tag, files=(("/usr/bin/g++", COMPILER),)),
         Stub("bash", "5.1.8-9." + tag, provides=("/bin/sh",)),
         Stub("dkms", "3.2.1-1." + tag, architecture="noarch"),
-        Stub("python3-dnf-plugin-versionlock", "4.3.0-20." + tag, architecture="noarch"),
+        Stub(
+            "python3-dnf-plugin-versionlock",
+            "4.3.0-20." + tag,
+            architecture="noarch",
+            scripts=(("post", plugin("away", "here")), ("preun", plugin("here", "away"))),
+        ),
     ]
     amazon = distro == "amzn2023-base"
     kernel = "kernel6.12" if amazon else "kernel"
@@ -48,6 +53,16 @@ def catalogue(distro: str) -> List[Stub]:
             Stub("kernel-headers", release),
         ]
     return found
+
+
+def plugin(source: str, target: str) -> str:
+    """A script that brings Debian's plugin from where the node put it away, or puts it away."""
+    text = """
+        here=/usr/lib/python3/dist-packages/dnf-plugins/versionlock.py
+        away=/opt/debian/versionlock.py
+        [ ! -e ${source} ] || mv ${source} ${target}
+    """
+    return said(text).replace("{source}", source).replace("{target}", target)
 
 
 def linked_headers(release: str) -> str:

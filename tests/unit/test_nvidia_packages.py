@@ -395,6 +395,16 @@ def test_debian_has_no_fabric_manager_and_ubuntu_has_its_own_names() -> None:
         names.fabric_wish(NOBLE, "distribution", "580", [B200, B200], [])
 
 
+# ---- holding -----------------------------------------------------------------------------------
+
+
+def test_what_dnf_holds_by_comes_with_what_is_held() -> None:
+    wish = PackageWish("dcgm", ("datacenter-gpu-manager-4-cuda13",))
+    for where in (EL9, AMAZON):
+        assert names.holdable(where, wish).packages[1:] == ("python3-dnf-plugin-versionlock",)
+    assert names.holdable(DEBIAN12, wish) == wish
+
+
 # ---- headers ------------------------------------------------------------------------------------
 
 

@@ -174,7 +174,7 @@ def every_package_is_in_its_archive(row: tables.PackageSystem, stack: Stack) -> 
     assert stack.host
     for wish in stack.host.wishes:
         for name in wish.packages:
-            if is_header(name) or name == tables.HOST_COMPILER[row.family]:
+            if is_header(name) or name in (tables.HOST_COMPILER[row.family], row.holder):
                 continue  # of the system's own sources, whatever the origin
             own = of_distribution if from_distribution(stack, wish) else of_nvidia
             if own is of_nvidia:  # the stand-ins have some releases of toolkits and cuDNN only

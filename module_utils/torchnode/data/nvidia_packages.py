@@ -73,7 +73,8 @@ class PackageSystem:
     package) with the longest prefix first; '{variant}' is '' or such as '-64k'. ``release`` says in
     apt's words what the system's own archive is.
     ``dkms_minimum`` is what NVIDIA's packages demand of dkms, where the system itself has none, and
-    ``dkms_from`` says how to get it.
+    ``dkms_from`` says how to get it. ``holder`` is the package by which versions are held, where
+    the package manager alone cannot.
     """
 
     os_ids: Tuple[str, ...]
@@ -97,6 +98,7 @@ class PackageSystem:
     first_branch: str = ""
     dkms_minimum: str = ""
     dkms_from: str = ""
+    holder: str = ""
     arches: Tuple[str, ...] = ("x86_64", "aarch64")
 
 
@@ -280,6 +282,7 @@ _AMAZON_HEADERS = (
     ("6.18.", "kernel6.18-devel-{release}"),
     ("", "kernel-devel-{release}"),
 )
+_VERSIONLOCK = "python3-dnf-plugin-versionlock"
 _EL_IDS = ("rhel", "rocky", "almalinux", "centos", "ol")
 _EPEL = (
     "Enable EPEL, and CRB which it builds on: `dnf install epel-release` and `crb enable`. On RHEL "
@@ -325,8 +328,9 @@ def _el(version: str, key: str, pinning: str) -> PackageSystem:
     return PackageSystem(
         _EL_IDS, version, "rhel" + version, "rpm", key, pinning, "dracut", (_EL,), _FABRIC_RPM,
         _EL_HEADERS,
-        (sources.CUDA_REPOSITORY_KEYS, sources.DRIVER_GUIDE_EL, sources.EL_DKMS, sources.EPEL),
-        dkms_minimum="3.1.8", dkms_from=_EPEL.replace("{version}", version),
+        (sources.CUDA_REPOSITORY_KEYS, sources.DRIVER_GUIDE_EL, sources.EL_DKMS, sources.EPEL,
+         sources.DRIVER_VERSION_LOCKING),
+        dkms_minimum="3.1.8", dkms_from=_EPEL.replace("{version}", version), holder=_VERSIONLOCK,
     )  # fmt: skip
 
 
@@ -344,7 +348,9 @@ SYSTEMS: Tuple[PackageSystem, ...] = (
     _el("10", "CDF6BA43", "versionlock"),
     PackageSystem(
         ("amzn",), "2023", "amzn2023", "rpm", "D42D0685", "stream", "dracut", (_EL,), _FABRIC_RPM,
-        _AMAZON_HEADERS, (sources.CUDA_REPOSITORY_KEYS, sources.AMAZON_NOTES),
+        _AMAZON_HEADERS,
+        (sources.CUDA_REPOSITORY_KEYS, sources.AMAZON_NOTES, sources.DRIVER_VERSION_LOCKING),
+        holder=_VERSIONLOCK,
     ),
 )  # fmt: skip
 

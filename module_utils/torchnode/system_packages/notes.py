@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from dataclasses import dataclass, replace
-from typing import List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .. import manifest
 from ..model import as_data, from_data
@@ -75,6 +75,18 @@ def add(
         known.stream,
     )
     _write(Node(root), order.prefix, _path(order.prefix, order.wish.component), as_data(note))
+
+
+def wished_beside(root: str, order: Order) -> Dict[str, str]:
+    """The packages that other components of this prefix wish for, each with one that does."""
+    names = components(Node(root), order.prefix) if order.prefix else []
+    found = [(name, read(root, order.prefix, name)) for name in names]
+    return {
+        package: name
+        for name, note in found
+        if note is not None and name != order.wish.component
+        for package in note.wish.packages
+    }
 
 
 def inherit(root: str, prefix: str, component: str, names: Sequence[str]) -> None:

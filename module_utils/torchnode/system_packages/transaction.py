@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Collection, Dict, List, Optional, Sequence, Tuple
 
 from ..package_model import Package
 from ..package_versions import fits, followed, of_family, problems, settled, upstream
@@ -188,7 +188,8 @@ def _take_out(manager: Manager, order: Order, root: str, check: bool) -> Done:
     """Remove the family, its pin files and what came only for it."""
     wish, installed = order.wish, manager.installed()
     note = notes.read(root, order.prefix, wish.component)
-    names = sorted(name for name in installed if _goes(name, order, note))
+    others = notes.wished_beside(root, order)
+    names = sorted(name for name in installed if _goes(name, order, note, others))
     files = PinFiles(root, [(path, None) for path, _ in order.files])
     # The settings came with the packages, unless those were there before torchnode.
     request = Request(remove=tuple(names), purge=note is not None)
@@ -212,13 +213,16 @@ def _take_out(manager: Manager, order: Order, root: str, check: bool) -> Done:
     unneeded = [name for name in manager.unneeded() if name in brought] if brought else []
     if unneeded:
         manager.run(Request(remove=tuple(unneeded), purge=True))
+    for name in sorted(brought & set(others)):
+        notes.inherit(root, order.prefix, others[name], [name])
     notes.forget(root, order)
     return Done(True, done.before, done.after, _gone(names, unneeded))
 
 
-def _goes(name: str, order: Order, note: Optional[notes.Note]) -> bool:
-    """What was there before torchnode stays; without notes, all of the family is meant."""
-    if not selection.mine(name, order.wish):
+def _goes(name: str, order: Order, note: Optional[notes.Note], others: Collection[str]) -> bool:
+    """What was there before torchnode stays, and what ``others`` wish for as well; without notes,
+    all of the family is meant."""
+    if name in others or not selection.mine(name, order.wish):
         return False
     return name in note.brought if note is not None else not order.prefix
 
