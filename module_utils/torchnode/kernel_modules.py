@@ -152,24 +152,32 @@ def _state(node: Node) -> Optional[str]:
     return dict(read_services(node)).get(PERSISTENCED)
 
 
+def _enabled(node: Node) -> bool:
+    return node.run(["systemctl", "is-enabled", PERSISTENCED]).out.strip() == "enabled"
+
+
 def _unsettled(node: Node, order: Order) -> bool:
-    """Whether the daemon is not as it should be: running with a GPU, quiet without."""
+    """Whether the daemon is not as it should be: running with a GPU, at every boot; quiet without
+    one."""
     state = _state(node)
     if state is None or state == "unknown":
         return False
-    return state != "active" if _may_load(node, order) else state == "failed"
+    if not _may_load(node, order):
+        return state == "failed"
+    return state != "active" or not _enabled(node)
 
 
 def _settle_persistenced(node: Node, order: Order, run: Run) -> List[str]:
     if not _unsettled(node, order):
         return []
-    before = _state(node)
+    before = (_state(node), _enabled(node))
     run(["systemctl", "daemon-reload"])
     if _may_load(node, order):
         run(["systemctl", "enable", PERSISTENCED])
+    # Also one that runs: it may have been started without what the drop-in says.
     run(["systemctl", "restart", PERSISTENCED])
-    after = _state(node)
-    return [] if after == before else ["%s is %s" % (PERSISTENCED, after)]
+    after = (_state(node), _enabled(node))
+    return [] if after == before else ["%s is %s" % (PERSISTENCED, after[0])]
 
 
 def words(said: Sequence[str]) -> Tuple[bool, str]:

@@ -42,6 +42,7 @@ from .stubs import (
     runtime,
     said,
     service,
+    ubuntus_persistenced,
 )
 
 #: Every driver that a stand-in repository holds unless it is told otherwise.
@@ -106,7 +107,7 @@ def ubuntu_driver(version: str, distro: str) -> List[Stub]:
         (firmware, (), gsp(version)),
         (common, (firmware + same, "nvidia-modprobe"), blacklist()),
         ("nvidia-modprobe", (), ()),
-        ("nvidia-persistenced", (), service("nvidia-persistenced", "nvidia-persistenced")),
+        ("nvidia-persistenced", (), ubuntus_persistenced()),
     ]
     if utils:
         plain += [

@@ -67,6 +67,20 @@ def service(name: str, command: str) -> Files:
     )
 
 
+def ubuntus_persistenced() -> Files:
+    """The daemon with Ubuntu's unit: nothing enables it, and it stops when no unit wants it."""
+    unit = """
+        [Unit]
+        Description=Stand-in for nvidia-persistenced
+        StopWhenUnneeded=true
+        [Service]
+        Type=oneshot
+        ExecStart=/usr/bin/nvidia-persistenced --no-persistence-mode
+    """
+    program_file, (path, _) = service("nvidia-persistenced", "nvidia-persistenced")
+    return (program_file, (path, said(unit)))
+
+
 def dkms_source(version: str, licence: str) -> Files:
     """A DKMS source tree of a trivial module named nvidia, which modinfo tells apart by licence.
 

@@ -45,6 +45,7 @@ class Machine:
         self.broken: dict[str, Completed] = {}  # by the beginning of a command line
         self.listing = managed_files.MODPROBE.lstrip("/") + "\n"
         self.dkms, self.state, self.in_use = "3.0.10-8", "active", False
+        self.enabled = "enabled"
         node = self.node
         node.write("/usr/bin/apt-get", "")
         node.write("/usr/sbin/update-initramfs", "")
@@ -54,7 +55,7 @@ class Machine:
         node.write("/proc/sys/kernel/osrelease", RUNNING + "\n")
         node.answers["dpkg-query"] = self._packages
         node.answers["modinfo"] = self._modinfo
-        node.answers["systemctl"] = lambda argv: Completed(0, self.state + "\n")
+        node.answers["systemctl"] = self._systemctl
         for release in kernels:
             self.kernel(release)
 
@@ -88,6 +89,9 @@ class Machine:
     def missing(self) -> list[str]:
         return kernel_modules.missing(self.node, self.order)
 
+    def _systemctl(self, argv: Sequence[str]) -> Completed:
+        return Completed(0, (self.enabled if "is-enabled" in argv else self.state) + "\n")
+
     def _packages(self, argv: Sequence[str]) -> Completed:
         rows = (("nvidia-open-kernel-dkms", VERSION + "-1"), ("dkms", self.dkms))
         lines = (f"hold\tinstalled\t{n}\t{v}\t{n}\tDebian <x@debian.org>" for n, v in rows)
@@ -115,6 +119,8 @@ class Machine:
             return self._modprobe(argv)
         elif argv[0] == "systemctl" and argv[1] in ("restart", "start"):
             self.state = "active" if self.order.devices else "inactive"
+        elif argv[:2] == ["systemctl", "enable"]:
+            self.enabled = "enabled"
         return Completed(0, "")
 
     def _modprobe(self, argv: Sequence[str]) -> Completed:
@@ -414,27 +420,30 @@ def test_a_container_loads_nothing_into_its_hosts_kernel(with_gpu: Machine) -> N
 
 
 @pytest.mark.parametrize(
-    ("devices", "before", "after", "enabled"),
+    ("devices", "before", "at_boot", "after", "enables"),
     [
-        (True, "failed", "active", True),
-        (True, "inactive", "active", True),
-        (True, "active", "", False),
+        (True, "failed", "enabled", "active", True),
+        (True, "inactive", "disabled", "active", True),
+        (True, "active", "enabled", "", False),
+        # Ubuntu's, which udev has started and nothing would start without it.
+        (True, "active", "static", "active", True),
         # Debian's package starts it, which fails without a GPU: the drop-in makes it quiet.
-        (False, "failed", "inactive", False),
-        (False, "inactive", "", False),
-        (False, "active", "", False),
+        (False, "failed", "enabled", "inactive", False),
+        (False, "inactive", "disabled", "", False),
+        (False, "active", "enabled", "", False),
     ],
 )
-def test_the_daemon_runs_with_a_gpu_and_is_quiet_without(
-    machine: Machine, devices: bool, before: str, after: str, enabled: bool
+def test_the_daemon_runs_with_a_gpu_at_every_boot_and_is_quiet_without(
+    machine: Machine, devices: bool, before: str, at_boot: str, after: str, enables: bool
 ) -> None:
     machine.order = Order("535", devices)
     machine.loaded(VERSION)
     machine.node.write("/lib/systemd/system/nvidia-persistenced.service", "")
-    machine.state = before
+    machine.state, machine.enabled = before, at_boot
     assert machine.missing() == (["settle nvidia-persistenced"] if after else [])
     assert machine.settle() == ([f"nvidia-persistenced is {after}"] if after else [])
-    assert ("systemctl enable nvidia-persistenced" in machine.ran) == enabled
+    assert ("systemctl enable nvidia-persistenced" in machine.ran) == enables
+    assert machine.missing() == []
 
 
 # ---- the files that go with it -----------------------------------------------------------------

@@ -36,13 +36,24 @@ _DRACUT_TEXT = '# Written by torchnode: see %s.\nomit_drivers+=" %s "\n' % (
 
 #: The daemon fails where it starts before the module: so it loads the module itself, and on a
 #: machine without a GPU of NVIDIA's it is skipped instead of failed; in a container too, which sees
-#: its host's GPUs and can load nothing.
+#: its host's GPUs and can load nothing. Ubuntu's unit has no [Install], is stopped as soon as no
+#: other unit wants it, and starts the daemon with persistence off
+#: (nvidia-compute-utils-flavour.nvidia-persistenced.service.in in
+#: https://github.com/canonical/nvidia-graphics-drivers, read 2026-11-30); systemd takes [Install]
+#: from a drop-in too. Not every virtual GPU lets persistence be set, hence the '-'.
 _PERSISTENCED_TEXT = """\
-# Written by torchnode: wait for the module; without a GPU or a kernel of its own be skipped.
+# Written by torchnode: wait for the module; without a GPU or a kernel of its own be skipped; stay.
+[Unit]
+StopWhenUnneeded=no
+
 [Service]
 ExecCondition=/bin/sh -c '! systemd-detect-virt --quiet --container'
 ExecCondition=/bin/sh -c 'grep -qsx 0x10de /sys/bus/pci/devices/*/vendor'
 ExecStartPre=/sbin/modprobe nvidia
+ExecStartPost=-/usr/bin/nvidia-smi --persistence-mode=1
+
+[Install]
+WantedBy=multi-user.target
 """
 
 

@@ -286,6 +286,17 @@ def test_no_unit_has_failed_for_want_of_hardware(host: Host) -> None:
     assert "nvidia" not in failed
 
 
+def test_the_persistence_daemon_stays_and_can_be_started_at_boot(host: Host) -> None:
+    """Ubuntu's unit has neither; both come from torchnode's drop-in."""
+    unit = "nvidia-persistenced"
+    assert host.check_output("systemctl show -p StopWhenUnneeded %s", unit).endswith("=no")
+    before = host.run("systemctl is-enabled %s", unit).stdout.strip()
+    host.check_output("systemctl enable %s", unit)
+    assert host.check_output("systemctl is-enabled %s", unit) == "enabled"
+    if before != "enabled":
+        host.check_output("systemctl disable %s", unit)
+
+
 def test_the_source_is_signed_by_its_own_key(host: Host) -> None:
     found: Optional[str] = None
     for pattern in ("/etc/apt/sources.list.d/torchnode-*", "/etc/yum.repos.d/torchnode-*"):
