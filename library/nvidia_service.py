@@ -24,6 +24,11 @@ options:
     description: Whether the hardware is there.
     type: bool
     default: true
+  modules_file:
+    description: A file of modules-load.d. Where it is there, its modules are loaded before the
+      service starts.
+    type: path
+    default: ''
   cdi:
     description: Write the CDI specification instead.
     type: bool
@@ -77,6 +82,7 @@ def main() -> None:
             "component": {"type": "str", "required": True},
             "unit": {"type": "str", "default": ""},
             "wanted": {"type": "bool", "default": True},
+            "modules_file": {"type": "path", "default": ""},
             "cdi": {"type": "bool", "default": False},
             "prefix": {"type": "path", "default": ""},
         },
@@ -91,7 +97,8 @@ def main() -> None:
         if given["cdi"]:
             done = nvidia_services.cdi(Node(), run, given["prefix"], pretend)
         else:
-            done = nvidia_services.service(Node(), run, given["unit"], given["wanted"], pretend)
+            wish = nvidia_services.Wish(given["unit"], given["wanted"], given["modules_file"])
+            done = nvidia_services.service(Node(), run, wish, pretend)
     except nvidia_services.Problem as bad:
         said = (bad.observed, expected, bad.cause, bad.remedy)
         outcome = Outcome(identity, "apply", Result.FAIL, *said)

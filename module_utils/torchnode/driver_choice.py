@@ -160,7 +160,8 @@ def _has(facts: Facts, policy: Policy, branch: str) -> bool:
 
 
 def flavour_of(devices: Sequence[Accelerator], policy: Policy) -> Tuple[str, str]:
-    """(flavour, why) that serves every device. Raises Conflict where none does."""
+    """(flavour, why) that serves every device. Raises Conflict where none does, or where the wished
+    branch has it no more."""
     rules = _flavour_rules(devices)
     for device in devices:
         if generation_of(device) not in [rule.generation for rule in rules]:
@@ -173,6 +174,16 @@ def flavour_of(devices: Sequence[Accelerator], policy: Policy) -> Tuple[str, str
             "GPUs that one kernel module flavour serves",
             "Move one kind of GPU to another machine.",
         )  # fmt: skip
+    made = _made_flavours(policy.driver_branch)
+    if policy.driver_flavour in allowed and policy.driver_flavour not in made:
+        raise Conflict(
+            "torchnode_driver_flavour", "'%s' of branch %s" % (
+                policy.driver_flavour, policy.driver_branch,
+            ),
+            "%s, the flavour that this branch is made in" % " or ".join(made),
+            "Set torchnode_driver_flavour to auto, or ask for an earlier branch.",
+            "flavour " + made[0],
+        )  # fmt: skip
     if policy.driver_flavour == "auto":
         return allowed[0], "%s: %s" % (names, " or ".join(allowed))
     if policy.driver_flavour not in allowed:
@@ -182,6 +193,12 @@ def flavour_of(devices: Sequence[Accelerator], policy: Policy) -> Tuple[str, str
             "Set torchnode_driver_flavour to auto.", "flavour " + allowed[0],
         )  # fmt: skip
     return policy.driver_flavour, "asked for by torchnode_driver_flavour"
+
+
+def _made_flavours(branch: str) -> Sequence[str]:
+    """The flavours that NVIDIA makes of a branch; both where no row says."""
+    rows = [row for row in tables.DRIVER_BRANCHES if row.branch == branch]
+    return rows[0].flavours if rows else ("open", "proprietary")
 
 
 def generation_of(device: Accelerator) -> str:
@@ -215,7 +232,8 @@ def choose_driver(facts: Facts, policy: Policy, row: tables.TorchWheel) -> Drive
     if policy.driver_flavour == "auto" and driver and driver.flavour:
         # A working driver of an allowed flavour is not moved for a preference.
         allowed = _allowed_flavours(_flavour_rules(devices))
-        flavour = driver.flavour if driver.flavour in allowed else flavour
+        stays = driver.flavour in allowed and driver.flavour in _made_flavours(policy.driver_branch)
+        flavour = driver.flavour if stays else flavour
     exact = policy.driver_version if "." in policy.driver_version else ""
     whose = host_choice.origin(facts, policy)[0]
     branch = version.split(".")[0]

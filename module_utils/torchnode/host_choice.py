@@ -7,9 +7,11 @@ branch that is the default there, and a wish for each component in the order of 
 from __future__ import annotations
 
 import fnmatch
+import re
+from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
 
-from . import cudnn_choice, nvidia_packages
+from . import cudnn_choice, nvidia_fabric, nvidia_packages
 from .data import managed_files
 from .data.compatibility import DEFAULT_DRIVER_BRANCH, DRIVER_FLOORS, version_key
 from .data.nvidia_packages import DRIVER_LIBRARIES
@@ -170,7 +172,8 @@ def _driver_part(
     devices = [a for a in facts.accelerators if a.backend == "cuda"]
     pins = nvidia_packages.pin_file(facts.system, wish, whose)
     tool = nvidia_packages.package_system(facts.system).initramfs
-    files = (*([pins] if pins else []), *managed_files.driver_files(tool))
+    bridged = nvidia_fabric.bridged(devices, facts.switches)
+    files = (*([pins] if pins else []), *managed_files.driver_files(tool, bridged))
     return [wish, *_fabric(facts, wish, whose, devices)], files
 
 
@@ -239,7 +242,12 @@ def _fabric(
     facts: Facts, wish: PackageWish, whose: str, devices: Sequence[Accelerator]
 ) -> List[PackageWish]:
     found = nvidia_packages.fabric_wish(facts.system, whose, wish.version, devices, facts.switches)
-    return [found] if found else []
+    if found is None or not nvidia_fabric.bridged(devices, facts.switches):
+        return [found] if found else []
+    host = facts.host or HostSoftware()
+    lacking = [kernel.release for kernel in host.kernels if not kernel.infiniband]
+    modules = nvidia_packages.infiniband_packages(facts.system, lacking)
+    return [replace(found, packages=(*found.packages, *modules))]
 
 
 def _beside(
@@ -252,12 +260,19 @@ def _beside(
     if host.container_toolkit:
         wishes.append(nvidia_packages.container_wish(system)[1])
     if host.dcgm:
-        wishes.append(nvidia_packages.dcgm_wish(system, whose, cuda_major(driver)))
+        wishes.append(nvidia_packages.dcgm_wish(system, whose, dcgm_majors(facts, driver)))
     return wishes
 
 
-def cuda_major(driver: DriverChoice) -> int:
-    """The newest CUDA major that a driver's branch serves without a compatibility package."""
+def dcgm_majors(facts: Facts, driver: DriverChoice) -> List[int]:
+    """The CUDA majors that DCGM needs: the newest that the driver serves, and that of older GPUs.
+
+    CUDA 13 has no code for GPUs before Turing, which DCGM asks by CUDA 12; a part of its diagnosis
+    goes by the driver all the same (https://github.com/NVIDIA/DCGM/issues/254, read 2026-11-22).
+    """
     branch = int(driver.branch or 0)
     served = [f.cuda_major for f in DRIVER_FLOORS if version_key(f.minimum)[0] <= branch]
-    return max(served, default=DRIVER_FLOORS[0].cuda_major)
+    newest = max(served, default=DRIVER_FLOORS[0].cuda_major)
+    numbers = [re.fullmatch(r"sm_(\d+)", gpu.architecture or "") for gpu in facts.accelerators]
+    old = any(found and int(found[1]) < 75 for found in numbers)
+    return [12, newest] if old and newest > 12 else [newest]

@@ -23,7 +23,7 @@ PATTERNS = (
     "xserver-xorg-video-nvidia*", "linux-headers-*", "linux-image-*",
     "linux-modules-nvidia-*", "linux-objects-nvidia-*", "linux-signatures-nvidia-*",
     "kernel-devel*", "kernel[0-9]*-devel*", "kernel-*-devel*", "kernel-headers*", "g++", "gcc-c++",
-    "python3-dnf-plugin-versionlock",
+    "python3-dnf-plugin-versionlock", "infiniband-diags",
 )  # fmt: skip
 SERVICES = ("nvidia-persistenced", "nvidia-fabricmanager", "nvidia-dcgm")
 
@@ -216,6 +216,9 @@ MODULE_FOLDERS = ("updates/dkms", "updates", "extra", "extra/*", "kernel/nvidia-
 _MODULE = re.compile(r"nvidia(?:-current)?(?:-open)?\.ko(?:\.\w+)?")
 
 
+_UMAD = "kernel/drivers/infiniband/core/ib_umad.ko*"
+
+
 def read_kernels(node: Node) -> Tuple[Kernel, ...]:
     """Kernels with an image; where none has one, as in a container, those with headers."""
     releases = node.names("/lib/modules")
@@ -226,6 +229,7 @@ def read_kernels(node: Node) -> Tuple[Kernel, ...]:
             _has_headers(node, release),
             *read_module(node, release),
             _stale_initramfs(node, release),
+            bool(node.glob("/lib/modules/%s/%s" % (release, _UMAD))),
         )
         for release in bootable or releases
         if bootable or _has_headers(node, release)

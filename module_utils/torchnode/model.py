@@ -172,7 +172,7 @@ class Facts:
     user: User
     prefix: str
     accelerators: Tuple[Accelerator, ...] = ()
-    switches: Tuple[str, ...] = ()  # PCI addresses of NVSwitches
+    switches: Tuple[str, ...] = ()  # PCI addresses of NVSwitches, or of what manages them
     drivers: Tuple[Driver, ...] = ()
     pythons: Tuple[PythonInterpreter, ...] = ()
     toolkits: Tuple[SoftwareItem, ...] = ()

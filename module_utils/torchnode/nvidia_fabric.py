@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
 
 from .data.nvidia_packages import FabricNames
-from .data.nvidia_parts import Part, lookup
+from .data.nvidia_parts import BRIDGED_ARCHITECTURES, Part, lookup
 from .model import Accelerator
 from .policy import Conflict
 
-#: B200 and B300 boards hide their switches behind network cards; GB200 and GB300 have theirs in
-#: other chassis. Both are told by the part.
-_LARGE_BLACKWELL = ("sm_100", "sm_103")
-#: The subnet manager has versions of its own.
-_OWN_VERSIONS = ("nvlsm",)
+#: What has versions of its own, and not the driver's.
+OWN_VERSIONS = ("nvlsm", "infiniband-diags")
 
 
 @dataclass(frozen=True)
@@ -38,10 +35,13 @@ def fabric_names(
 
     Raises Conflict where there is a need, and ``where`` has no such packages.
     """
-    parts = [part for part in map(_part, devices) if part and part.architecture in _LARGE_BLACKWELL]
-    superchips = any(part.form == "superchip" for part in parts)
-    board = sum(part.form == "SXM" for part in parts) > 1
-    if not (switches or board or superchips):
+    parts = [part for part in map(_part, devices) if part]
+    large = [part for part in parts if part.architecture in BRIDGED_ARCHITECTURES]
+    # GB200 and GB300 have their switches in other chassis. A guest that is given GPUs without their
+    # switches, which its host manages, has none.
+    superchips = any(part.form == "superchip" for part in large)
+    board = bridged(devices, switches)
+    if not (switches or superchips):
         return None
     if not ways:
         raise _refused(where, "no Fabric Manager")
@@ -49,14 +49,20 @@ def fabric_names(
     if board and not way.subnet:
         raise _refused(where, "no subnet manager for the switches of these boards")
     names: List[str] = []
-    if switches or board:
+    if switches:
         names += way.manager
     if board:
         names += way.subnet
     if superchips:
         names += way.imex
-    family = tuple(name for name in names if name not in _OWN_VERSIONS)
+    family = tuple(name for name in names if name not in OWN_VERSIONS)
     return Fabric(tuple(names), family, _of_other_branches(ways, way))
+
+
+def bridged(devices: Sequence[Accelerator], switches: Sequence[str]) -> bool:
+    """Whether the switches are managed through InfiniBand, as those of B200 and B300 boards."""
+    parts = [part for part in map(_part, devices) if part and part.form == "SXM"]
+    return bool(switches) and any(p.architecture in BRIDGED_ARCHITECTURES for p in parts)
 
 
 def _refused(where: str, lacking: str) -> Conflict:
@@ -69,7 +75,7 @@ def _refused(where: str, lacking: str) -> Conflict:
 
 def _of_other_branches(ways: Sequence[FabricNames], chosen: FabricNames) -> Tuple[str, ...]:
     """Patterns of packages that are there for another branch, and cannot stay beside this one's."""
-    kept = (*_names(chosen), *_OWN_VERSIONS)
+    kept = (*_names(chosen), *OWN_VERSIONS)
     found: List[str] = []
     for name in dict.fromkeys(name for way in ways for name in _names(way)):
         found += [name] if name not in kept else []

@@ -16,7 +16,7 @@ from .data.compatibility import DRIVER_BRANCHES, TOOLKIT_DRIVERS, version_key
 from .data.nvidia_packages import DriverNames, PackageSystem
 from .data.vendor_keys import VENDOR_KEYS
 from .model import Accelerator, System
-from .nvidia_fabric import fabric_names
+from .nvidia_fabric import OWN_VERSIONS, fabric_names
 from .package_model import PackageWish, SourceWish
 from .policy import Conflict
 
@@ -316,6 +316,18 @@ _RPM_RELEASE = re.compile(r"(?P<release>.+)\.(?:x86_64|aarch64)(?:\+(?P<variant>
 
 def _headers_of(row: PackageSystem, release: str) -> str:
     pattern = next(name for prefix, name in row.headers if release.startswith(prefix))
+    return _of_kernel(row, pattern, release)
+
+
+def infiniband_packages(system: System, releases: Sequence[str]) -> Tuple[str, ...]:
+    """The packages with InfiniBand's modules for kernels that lack them. Raises Conflict."""
+    row = package_system(system)
+    named = [_of_kernel(row, row.infiniband, release) for release in releases]
+    return tuple(dict.fromkeys(name for name in named if name))
+
+
+def _of_kernel(row: PackageSystem, pattern: str, release: str) -> str:
+    """A package's name for a kernel as ``uname -r`` spells it."""
     found = _RPM_RELEASE.fullmatch(release) if row.family == "rpm" else None
     variant = "-" + found["variant"] if found and found["variant"] else ""
     bare = found["release"] if found else release
@@ -373,8 +385,8 @@ def _made_toolkit(cuda: str) -> None:
     )  # fmt: skip
 
 
-def dcgm_wish(system: System, origin: str, driver_cuda_major: int) -> PackageWish:
-    """DCGM 4 for the CUDA major that the driver serves. Raises Conflict."""
+def dcgm_wish(system: System, origin: str, cuda_majors: Sequence[int]) -> PackageWish:
+    """DCGM 4 for these CUDA majors. Raises Conflict."""
     row = package_system(system)
     if origin == DISTRIBUTION:
         raise Conflict(
@@ -383,8 +395,9 @@ def dcgm_wish(system: System, origin: str, driver_cuda_major: int) -> PackageWis
             "Set torchnode_dcgm: false here, or torchnode_nvidia_source: nvidia.",
             "torchnode_dcgm false",
         )  # fmt: skip
-    name = tables.DCGM_PACKAGE % driver_cuda_major
-    return PackageWish("dcgm", (name,), "", tables.DCGM_FAMILY)
+    patterns = [(p, major) for major in cuda_majors for p in tables.DCGM_PACKAGES]
+    names = dict.fromkeys(p % major if "%d" in p else p for p, major in patterns)
+    return PackageWish("dcgm", tuple(names), "", tables.DCGM_FAMILY)
 
 
 # ---- holding and pinning ------------------------------------------------------------------------
@@ -411,7 +424,8 @@ def pin_file(system: System, wish: PackageWish, origin: str = "") -> Optional[Tu
 def _preferences(row: PackageSystem, wish: PackageWish, origin: str) -> str:
     branch = wish.version.partition(".")[0]
     ways = row.distribution_fabric if origin == DISTRIBUTION else row.fabric
-    beside = [name for way in ways[:1] for name in (*way.manager, *way.subnet[1:], *way.imex)]
+    beside = [name for way in ways[:1] for name in (*way.manager, *way.subnet, *way.imex)]
+    beside = [name for name in beside if name not in OWN_VERSIONS]
     packages = (*wish.family, *_named(beside, branch))
     stanzas = ["# Written by torchnode: %s stays at %s." % (wish.component, wish.version)]
     other = {NVIDIA: row.release, DISTRIBUTION: apt_pins.NVIDIA_RELEASE}.get(origin)

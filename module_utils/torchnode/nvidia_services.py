@@ -38,14 +38,24 @@ class Settled:
     waits: str = ""
 
 
+@dataclass(frozen=True)
+class Wish:
+    """A service, whether its hardware is there, and a file of modules-load.d with what it needs."""
+
+    unit: str
+    wanted: bool = True
+    modules_file: str = ""
+
+
 # ---- services ----------------------------------------------------------------------------------
 
 
-def service(node: Node, run: Run, unit: str, wanted: bool, pretend: bool) -> Settled:
-    """Enable and start ``unit`` where it is ``wanted``, else disable and stop it. Raises Problem.
+def service(node: Node, run: Run, wish: Wish, pretend: bool) -> Settled:
+    """Enable and start the unit where it is wanted, else disable and stop it. Raises Problem.
 
     Before the reboot that loads the driver it is enabled only.
     """
+    unit, wanted = wish.unit, wish.wanted
     if not node.exists("/run/systemd/system"):
         return Settled(False, "no systemd runs here", "No service is started without systemd.")
     enabled, active = _state(run, unit)
@@ -55,12 +65,22 @@ def service(node: Node, run: Run, unit: str, wanted: bool, pretend: bool) -> Set
     orders = _orders(enabled, active, wanted, bool(loaded))
     if pretend or not orders:
         return Settled(bool(orders), _words(unit, enabled, active), _waits(wanted, active, loaded))
+    if wanted and loaded:
+        _load(node, run, wish.modules_file)
     for order in orders:
         _demand(run, unit, run(["systemctl", order, unit]), order)
     enabled, active = _state(run, unit)
     if wanted and loaded and active != "active":
         raise _stopped(run, unit, active)
     return Settled(True, _words(unit, enabled, active), _waits(wanted, active, loaded))
+
+
+def _load(node: Node, run: Run, file: str) -> None:
+    """Load the modules that a file lists. One that is built into the kernel is there as well."""
+    for line in (node.read(file) or "").splitlines() if file else ():
+        name = line.strip()
+        if name and name[0] not in "#;" and not node.exists("/sys/module/" + name):
+            run(["modprobe", name])  # what it lacks is the service's to say
 
 
 def _state(run: Run, unit: str) -> Tuple[str, str]:

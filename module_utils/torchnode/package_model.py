@@ -29,6 +29,7 @@ class Kernel:
 
     ``module`` is that module's version and ``flavour`` 'open' or 'proprietary', both '' for none.
     ``initramfs_stale``: its initramfs is older than a file that decides which modules may load.
+    ``infiniband``: it has ib_umad, by which the NVSwitches of B200 and B300 are managed.
     """
 
     release: str
@@ -36,6 +37,7 @@ class Kernel:
     module: str = ""
     flavour: str = ""
     initramfs_stale: bool = False
+    infiniband: bool = True
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def every_question(where: System, origin: str) -> list[Callable[[], object]]:
     for major in (12, 13):
         asked.append(partial(names.toolkit_wish, where, origin, "%d.0" % major))
         asked.append(partial(cudnn_wish, where, origin, major, ""))
-        asked.append(partial(names.dcgm_wish, where, origin, major))
+        asked.append(partial(names.dcgm_wish, where, origin, [major]))
     return asked
 
 

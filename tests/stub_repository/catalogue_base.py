@@ -29,6 +29,7 @@ def catalogue(distro: str) -> List[Stub]:
     found = [
         Stub("gcc-c++", "11.5.0-5." + tag, files=(("/usr/bin/g++", COMPILER),)),
         Stub("bash", "5.1.8-9." + tag, provides=("/bin/sh",)),
+        Stub("infiniband-diags", "51.0-1." + tag),
         Stub("dkms", "3.2.1-1." + tag, architecture="noarch"),
         Stub(
             "python3-dnf-plugin-versionlock",
@@ -49,6 +50,12 @@ def catalogue(distro: str) -> List[Stub]:
                 provides=(SEVERAL,),
                 scripts=(("post", linked_headers(release)),),
             ),
+            Stub(
+                kernel + "-modules",
+                release,
+                provides=(SEVERAL,),
+                scripts=(("post", infiniband(release)),),
+            ),
             Stub(kernel + "-devel-matched", release, (kernel + "-devel = " + release,)),
             Stub("kernel-headers", release),
         ]
@@ -63,6 +70,18 @@ def plugin(source: str, target: str) -> str:
         [ ! -e ${source} ] || mv ${source} ${target}
     """
     return said(text).replace("{source}", source).replace("{target}", target)
+
+
+def infiniband(release: str) -> str:
+    """A script that gives the kernel a file where ib_umad would be."""
+    text = """
+        modules=/lib/modules/{release}.$(uname -m)
+        if [ -d $modules ]; then
+            mkdir -p $modules/kernel/drivers/infiniband/core
+            touch $modules/kernel/drivers/infiniband/core/ib_umad.ko
+        fi
+    """
+    return said(text).format(release=release)
 
 
 def linked_headers(release: str) -> str:

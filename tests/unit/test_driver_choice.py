@@ -94,7 +94,7 @@ def test_a_loaded_branch_that_has_left_the_gpu_does_not_stay(wished: str) -> Non
 
 
 @pytest.mark.parametrize("loaded", ["", "590.44.01"])
-@pytest.mark.parametrize("wished", ["620", "620.10.01"])
+@pytest.mark.parametrize("wished", ["630", "630.10.01"])
 @pytest.mark.parametrize(
     ("os_id", "os_version", "manager"),
     [("ubuntu", "24.04", "apt"), ("debian", "12", "apt"), ("rocky", "9", "dnf")],
@@ -108,7 +108,7 @@ def test_a_branch_beyond_the_newest_known_is_refused_with_one_that_works(
     with pytest.raises(Conflict) as refused:
         resolved(facts, driver_version=wished)
     assert refused.value.argument == "torchnode_driver_version"
-    assert "620" not in refused.value.expected
+    assert "630" not in refused.value.expected
     nearest = refused.value.nearest.split()[-1]
     assert nearest == (loaded or "580").split(".")[0]
     assert branch(resolved(facts, driver_version=nearest)) == nearest

@@ -50,7 +50,7 @@ def test_a_newer_one_of_the_same_branch_is_a_problem() -> None:
 def board(*packages: Package) -> tuple[Facts, Stack]:
     """A machine with two B200 whose driver of NVIDIA's is installed, and its stack."""
     facts = machine(
-        B200, B200, drivers=(driver(STAYS),),
+        B200, B200, drivers=(driver(STAYS),), switches=("0000:a5:00.0",),
         host=HostSoftware("apt", packages, "nvidia", "package nvidia-kernel-open-dkms"),
     )  # fmt: skip
     return facts, resolve(facts, policy(driver_version="580"), LOCKS)
@@ -66,7 +66,8 @@ DRIVER = installed(nvidia_driver_cuda=STAYS + "-1", nvidia_kernel_open_dkms=STAY
 
 def fabric(version: str) -> tuple[Package, ...]:
     names = ("nvidia_fabricmanager", "libnvidia_nscq", "libnvsdm")
-    return installed(**dict.fromkeys(names, version + "-1"), nvlsm="2025.10.14-1")
+    own = {"nvlsm": "2025.10.14-1", "infiniband_diags": "51.0-1"}
+    return installed(**dict.fromkeys(names, version + "-1"), **own)
 
 
 def test_the_plan_names_the_drivers_version_and_none_for_what_has_its_own() -> None:

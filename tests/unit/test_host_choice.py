@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from helpers import B200, H200, LOCKS, V100, driver, machine, policy
 
-from ansible.module_utils.torchnode.host_choice import cuda_major, default_branch, origin
+from ansible.module_utils.torchnode.host_choice import dcgm_majors, default_branch, origin
 from ansible.module_utils.torchnode.host_plan import host_steps
 from ansible.module_utils.torchnode.model import DriverChoice, Facts, Stack
 from ansible.module_utils.torchnode.package_model import HostSoftware, Kernel, Package
@@ -182,6 +182,18 @@ def test_the_distribution_lacks_what_a_part_needs() -> None:
         resolved(node(B200), nvidia_source="distribution")
 
 
+def test_a_flavour_that_a_branch_is_no_longer_made_in_is_refused() -> None:
+    with pytest.raises(Conflict) as caught:
+        resolved(node(), driver_version="620", driver_flavour="proprietary")
+    assert (caught.value.argument, caught.value.nearest) == (
+        "torchnode_driver_flavour", "flavour open",
+    )  # fmt: skip
+    there = node(loaded="580.95.05", drivers=(driver("580.95.05", flavour="proprietary"),))
+    choice = resolved(there, driver_version="620", nvidia_source="preinstalled").driver
+    assert choice
+    assert choice.flavour == "open"
+
+
 def test_volta_gets_the_proprietary_modules() -> None:
     stack = resolved(node(V100))
     assert stack.driver
@@ -236,9 +248,15 @@ def test_a_driver_that_is_left_alone_has_no_wish_and_toolkits_stand_beside_it() 
     assert stack.host.sources
 
 
-@pytest.mark.parametrize(("branch", "major"), [("535", 12), ("570", 12), ("580", 13), ("590", 13)])
-def test_the_cuda_major_of_a_branch(branch: str, major: int) -> None:
-    assert cuda_major(DriverChoice("nvidia", branch, "open", "1.0")) == major
+@pytest.mark.parametrize(
+    ("gpu", "branch", "majors"),
+    [
+        (H200, "535", [12]), (H200, "570", [12]), (H200, "580", [13]), (H200, "615", [13]),
+        (V100, "570", [12]), (V100, "580", [12, 13]),
+    ],
+)  # fmt: skip
+def test_the_cuda_majors_that_dcgm_asks_by(gpu: int, branch: str, majors: list[int]) -> None:
+    assert dcgm_majors(node(gpu), DriverChoice("nvidia", branch, "open", "1.0")) == majors
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,8 @@ def test_a_branch_that_the_distribution_lacks_is_refused_with_those_it_has() -> 
         driver(DEBIAN12, "580", "open", "distribution")
     assert "535" in refused.value.expected
     assert names.branches(DEBIAN12, "distribution") == ("535",)
-    assert names.branches(DEBIAN12, "nvidia") == ()
+    assert names.branches(DEBIAN12, "nvidia")[0] == "570"  # older ones had other names
+    assert names.branches(EL9, "nvidia") == ()
 
 
 def test_a_system_without_a_driver_of_its_own_says_so() -> None:
@@ -314,8 +315,9 @@ def test_the_family_of_enterprise_linux_is_what_has_the_drivers_version_there() 
     assert family == built_with_it - {"cuda-compat-13-0"}
     real = {name for _, name, _ in rows}
     assert set(wish.packages) <= real
-    assert {*fabric(AMAZON, "580", B200, B200), *fabric(AMAZON, "580", GB200)} <= real
-    assert set(fabric(AMAZON, "570", B200, B200)) <= real
+    real |= {"infiniband-diags"}  # the system's own
+    assert {*fabric(AMAZON, "580", B200, B200, switches=4), *fabric(AMAZON, "580", GB200)} <= real
+    assert set(fabric(AMAZON, "570", B200, B200, switches=4)) <= real
 
 
 def test_a_complete_debian_driver_of_the_real_archive_has_no_problem() -> None:
@@ -360,6 +362,7 @@ def fabric(
 def test_without_an_nvswitch_there_is_nothing_to_manage() -> None:
     assert fabric(NOBLE, "580", H100, H100) == ()
     assert fabric(NOBLE, "580", B200) == ()
+    assert fabric(NOBLE, "580", B200, B200) == ()  # a guest whose host manages the switches
     assert fabric(NOBLE, "580", GB10) == ()
 
 
@@ -373,16 +376,18 @@ def test_fabric_manager_is_named_by_branch_before_580() -> None:
 
 
 def test_b200_boards_need_the_subnet_manager_and_gb200_imex_alone() -> None:
-    assert {"nvidia-fabricmanager", "nvlsm", "libnvsdm"} <= set(fabric(NOBLE, "580", B200, B200))
+    board = fabric(NOBLE, "580", B200, B200, switches=4)
+    assert {"nvidia-fabricmanager", "nvlsm", "libnvsdm", "infiniband-diags"} <= set(board)
     assert fabric(NOBLE, "580", GB200) == ("nvidia-imex",)
 
 
 def test_fabric_managers_family_is_what_has_the_drivers_version() -> None:
-    wish = names.fabric_wish(NOBLE, "nvidia", "580.95.05", [B200, B200], [])
+    wish = names.fabric_wish(NOBLE, "nvidia", "580.95.05", [B200, B200], ["0000:a5:00.0"])
     assert wish is not None
     assert wish.version == "580.95.05"
     assert of_family("nvidia-fabricmanager", wish)
     assert not of_family("nvlsm", wish)
+    assert not of_family("infiniband-diags", wish)
 
 
 def test_debian_has_no_fabric_manager_and_ubuntu_has_its_own_names() -> None:
@@ -392,7 +397,22 @@ def test_debian_has_no_fabric_manager_and_ubuntu_has_its_own_names() -> None:
     assert wish is not None
     assert "nvidia-fabricmanager-580" in wish.packages
     with pytest.raises(Conflict, match="subnet manager"):
-        names.fabric_wish(NOBLE, "distribution", "580", [B200, B200], [])
+        names.fabric_wish(NOBLE, "distribution", "580", [B200, B200], ["0000:a5:00.0"])
+
+
+@pytest.mark.parametrize(
+    ("where", "release", "expected"),
+    [
+        (NOBLE, "6.8.0-1017-aws", ("linux-modules-extra-6.8.0-1017-aws",)),
+        (EL9, "5.14.0-570.el9.x86_64", ("kernel-modules-5.14.0-570.el9",)),
+        (EL9, "5.14.0-570.el9.aarch64+64k", ("kernel-64k-modules-5.14.0-570.el9",)),
+        (DEBIAN12, "6.1.0-50-cloud-amd64", ()),
+    ],
+)
+def test_infinibands_modules_of_a_kernel(
+    where: System, release: str, expected: tuple[str, ...]
+) -> None:
+    assert names.infiniband_packages(where, [release, release]) == expected
 
 
 # ---- holding -----------------------------------------------------------------------------------
@@ -531,11 +551,16 @@ def test_the_container_toolkit_has_its_own_repository_and_key() -> None:
 
 
 def test_dcgm_follows_the_drivers_cuda_and_comes_from_nvidia_alone() -> None:
-    wish = names.dcgm_wish(NOBLE, "nvidia", 13)
-    assert wish.packages == ("datacenter-gpu-manager-4-cuda13",)
+    wish = names.dcgm_wish(NOBLE, "nvidia", [13])
+    assert wish.packages == (
+        "datacenter-gpu-manager-4-cuda13", "datacenter-gpu-manager-4-proprietary",
+        "datacenter-gpu-manager-4-proprietary-cuda13",
+    )  # fmt: skip
+    old = names.dcgm_wish(NOBLE, "nvidia", [12, 13]).packages
+    assert {"datacenter-gpu-manager-4-cuda12", *wish.packages} < set(old)
     assert of_family("datacenter-gpu-manager-4-core", wish)
     with pytest.raises(Conflict, match="torchnode_dcgm"):
-        names.dcgm_wish(NOBLE, "distribution", 13)
+        names.dcgm_wish(NOBLE, "distribution", [13])
 
 
 # ---- pinning ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Optional, Union
 
 import pytest
-from helpers import LOCKS, ROOT, driver, gpu, machine, policy
+from helpers import B200, LOCKS, ROOT, driver, gpu, machine, policy
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from stub_repository import catalogue_deb, catalogue_rpm
@@ -131,6 +131,7 @@ def packages(draw: Any, found: str, loaded: Optional[str]) -> tuple[Package, ...
     return tuple(Package(name, versions[name] + "-1") for name in names)
 
 
+DIAGS = "infiniband-diags"
 BRANCHES = [version.split(".")[0] for version in VERSIONS]
 WISHES = st.fixed_dictionaries(
     {
@@ -174,7 +175,7 @@ def every_package_is_in_its_archive(row: tables.PackageSystem, stack: Stack) -> 
     assert stack.host
     for wish in stack.host.wishes:
         for name in wish.packages:
-            if is_header(name) or name in (tables.HOST_COMPILER[row.family], row.holder):
+            if is_header(name) or name in (tables.HOST_COMPILER[row.family], row.holder, DIAGS):
                 continue  # of the system's own sources, whatever the origin
             own = of_distribution if from_distribution(stack, wish) else of_nvidia
             if own is of_nvidia:  # the stand-ins have some releases of toolkits and cuDNN only
@@ -283,7 +284,7 @@ def row_of(system: System) -> tables.PackageSystem:
 
 # ---- every system by its default ---------------------------------------------------------------
 
-H200, V100, B200, GH200 = 0x2335, 0x1DB1, 0x2901, 0x2342
+H200, V100, GH200 = 0x2335, 0x1DB1, 0x2342
 
 
 def defaults() -> Iterable[Any]:
@@ -320,7 +321,8 @@ def test_a_bare_machine_gets_a_driver_or_a_reason(
     )
     host = HostSoftware("apt" if row.family == "deb" else "dnf")
     facts = machine(part, part, system=system, architecture=arch, host=host, pythons=("3.12.3",))
-    facts = dataclasses.replace(facts, system=system)
+    bridges = ("0000:a5:00.0",) if part == B200 else ()
+    facts = dataclasses.replace(facts, system=system, switches=bridges)
     own = HostPolicy(origin, nvidia_key_file="/k", nvidia_key_fingerprint="A" * 40)
     wishes = dataclasses.replace(policy(), host=own)
     stack = resolved(facts, wishes)

@@ -10,7 +10,7 @@ from helpers import FixtureNode
 
 from ansible.module_utils.torchnode import nvidia_services
 from ansible.module_utils.torchnode.node import Completed
-from ansible.module_utils.torchnode.nvidia_services import Problem
+from ansible.module_utils.torchnode.nvidia_services import Problem, Wish
 
 UNIT = "nvidia-fabricmanager.service"
 
@@ -21,8 +21,12 @@ class Systemd:
     def __init__(self, enabled: str, active: str, runs: bool = True) -> None:
         self.enabled, self.active, self.runs = enabled, active, runs
         self.orders: list[str] = []
+        self.loaded: list[str] = []
 
     def __call__(self, argv: Sequence[str]) -> Completed:
+        if argv[0] == "modprobe":
+            self.loaded.append(argv[1])
+            return Completed(0, "")
         if argv[1] == "is-enabled":
             return Completed(0, self.enabled + "\n")
         if argv[1] == "is-active":
@@ -61,38 +65,58 @@ def test_it_runs_where_it_is_wanted(
     node: FixtureNode, enabled: str, active: str, wanted: bool, orders: list[str]
 ) -> None:
     pretended = Systemd(enabled, active)
-    assert nvidia_services.service(node, pretended, UNIT, wanted, True).changed is bool(orders)
+    assert nvidia_services.service(node, pretended, Wish(UNIT, wanted), True).changed is bool(
+        orders
+    )
     assert pretended.orders == []
     systemd = Systemd(enabled, active)
-    done = nvidia_services.service(node, systemd, UNIT, wanted, False)
+    done = nvidia_services.service(node, systemd, Wish(UNIT, wanted), False)
     assert systemd.orders == orders
     assert done.changed is bool(orders)
-    assert not nvidia_services.service(node, systemd, UNIT, wanted, False).changed
+    assert not nvidia_services.service(node, systemd, Wish(UNIT, wanted), False).changed
 
 
 def test_before_the_driver_is_loaded_it_is_only_enabled(node: FixtureNode) -> None:
     node.remove("/sys/module/nvidia/version")
     systemd = Systemd("disabled", "inactive")
-    done = nvidia_services.service(node, systemd, UNIT, True, False)
+    done = nvidia_services.service(node, systemd, Wish(UNIT, True), False)
     assert systemd.orders == ["enable"]
     assert "loaded" in done.waits
 
 
 def test_one_that_does_not_run_says_what_its_journal_says(node: FixtureNode) -> None:
     with pytest.raises(Problem) as raised:
-        nvidia_services.service(node, Systemd("disabled", "inactive", False), UNIT, True, False)
+        nvidia_services.service(
+            node, Systemd("disabled", "inactive", False), Wish(UNIT, True), False
+        )
     assert "NVSwitch" in raised.value.observed
 
 
 def test_a_unit_that_is_not_there(node: FixtureNode) -> None:
-    assert not nvidia_services.service(node, Systemd("not-found", ""), UNIT, False, False).changed
+    assert not nvidia_services.service(
+        node, Systemd("not-found", ""), Wish(UNIT, False), False
+    ).changed
     with pytest.raises(Problem):
-        nvidia_services.service(node, Systemd("not-found", ""), UNIT, True, False)
+        nvidia_services.service(node, Systemd("not-found", ""), Wish(UNIT, True), False)
 
 
 def test_without_systemd_nothing_is_claimed(tmp_path: Path) -> None:
-    done = nvidia_services.service(FixtureNode(tmp_path), Systemd("", ""), UNIT, True, False)
+    done = nvidia_services.service(FixtureNode(tmp_path), Systemd("", ""), Wish(UNIT, True), False)
     assert done.waits
+
+
+def test_what_a_service_needs_is_loaded_first(tmp_path: Path) -> None:
+    node, systemd = FixtureNode(tmp_path), Systemd("disabled", "inactive")
+    node.write("/run/systemd/system/x", "")
+    node.write("/etc/modules-load.d/x.conf", "# a comment\nmlx5_ib\nib_umad\n")
+    node.write("/sys/module/mlx5_ib/refcnt", "0")
+    wish = Wish(UNIT, True, "/etc/modules-load.d/x.conf")
+    assert nvidia_services.service(node, systemd, wish, False).changed
+    assert systemd.loaded == []  # the driver is not there yet
+    node.write("/sys/module/nvidia/version", "580.95.05\n")
+    systemd.active = "inactive"
+    assert nvidia_services.service(node, systemd, wish, False).changed
+    assert systemd.loaded == ["ib_umad"]
 
 
 # ---- CDI ---------------------------------------------------------------------------------------

@@ -83,6 +83,22 @@ def test_nvswitches_are_switches_and_no_gpus(tmp_path: Path) -> None:
     assert facts.switches == tuple(f"0000:c{digit}:00.0" for digit in "456789")
 
 
+BRIDGES = tuple(f"0000:a5:00.{digit}" for digit in "0123")
+
+
+def test_what_manages_a_b200s_switches_says_so_in_its_vital_product_data(tmp_path: Path) -> None:
+    node = FixtureNode(tmp_path, "nvidia/b200")
+    assert read(node).switches == BRIDGES
+    # Only root may ask. What does not answer may be one, and what has none to read is none.
+    node.remove("/sys/bus/pci/devices/0000:1a:00.0/vpd")
+    (tmp_path / "sys/bus/pci/devices/0000:a5:00.0/vpd").unlink()
+    (tmp_path / "sys/bus/pci/devices/0000:a5:00.0/vpd").mkdir()
+    assert read(node).switches == BRIDGES
+    for function in "123":
+        node.write("/sys/bus/pci/devices/0000:a5:00.%s/vpd" % function, "an ordinary card")
+    assert read(node).switches == BRIDGES[:1]
+
+
 # ---- MIG and virtual functions -----------------------------------------------------------------
 
 

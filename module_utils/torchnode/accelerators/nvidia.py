@@ -11,7 +11,16 @@ import json
 import re
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ..data.nvidia_parts import NVSWITCH_IDS, lookup, lookup_name
+from ..data.nvidia_parts import (
+    BRIDGE_ID,
+    BRIDGE_MARK,
+    BRIDGE_VENDOR,
+    BRIDGED_ARCHITECTURES,
+    NVSWITCH_IDS,
+    chip_of,
+    lookup,
+    lookup_name,
+)
 from ..host_survey import read_module
 from ..model import Accelerator, Driver
 from ..node import Node
@@ -90,12 +99,17 @@ class Nvidia:
         return tuple(_accelerator(node, index, device) for index, device in enumerate(gpus))
 
     def switches(self, node: Node) -> Tuple[str, ...]:
-        """PCI addresses of NVSwitches: where one is, Fabric Manager is needed."""
-        return tuple(
+        """PCI addresses of NVSwitches, or of the functions that manage them: where one is, Fabric
+        Manager is needed."""
+        own = pci.devices(node, VENDOR_ID)
+        switches = [
             device.address
-            for device in pci.devices(node, VENDOR_ID)
+            for device in own
             if device.device_class == pci.CLASS_BRIDGE_OTHER and device.device in NVSWITCH_IDS
-        )
+        ]
+        chips = [chip_of(device.device) for device in own]
+        bridged = any(chip and chip.architecture in BRIDGED_ARCHITECTURES for chip in chips)
+        return (*switches, *(_bridges(node) if bridged else ()))
 
     def driver(self, node: Node, found: Sequence[Accelerator]) -> Optional[Driver]:
         """Module on disk, module loaded, library and device nodes, each read for itself."""
@@ -138,6 +152,17 @@ class Nvidia:
             rows, why = _ask_smi(node)
             return tuple(found), rows[0].driver if rows else None, why
         return tuple(found), None, error
+
+
+def _bridges(node: Node) -> List[str]:
+    """The network functions that manage switches. Only root may ask: to others any may be one."""
+    found = []
+    for device in pci.devices(node, BRIDGE_VENDOR):
+        vital = device.path + "/vpd"
+        if device.device == BRIDGE_ID and node.exists(vital):
+            told = node.read_bytes(vital)
+            found += [device.address] if told is None or BRIDGE_MARK in told else []
+    return found
 
 
 def _accelerator(node: Node, index: int, device: pci.PciDevice) -> Accelerator:

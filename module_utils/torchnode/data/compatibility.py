@@ -42,7 +42,7 @@ class DriverBranch:
     """A driver branch; ``end_of_support`` is 'YYYY-MM', or '' where the vendor page names none."""
 
     branch: str
-    kind: str  # 'long-term support', 'production', 'new feature'
+    kind: str  # 'long-term support', 'production', 'new feature', '' where it was not read
     end_of_support: str
     flavours: Tuple[str, ...]
     cited: Tuple[Source, ...] = (sources.DRIVER_LIFECYCLE,)
@@ -102,6 +102,8 @@ DRIVER_BRANCHES = (
     DriverBranch("590", "new feature", "", _BOTH, (sources.UNIX_DRIVERS,)),
     DriverBranch("595", "production", "2027-03", _BOTH),
     DriverBranch("610", "new feature", "2026-08", _BOTH),
+    DriverBranch("615", "", "", _BOTH, (sources.DRIVER_REPOSITORIES,)),
+    DriverBranch("620", "", "", ("open",), (sources.DRIVER_GUIDE_620,)),
 )
 
 #: Long-term support until 2028-06, serves CUDA 13, and the last branch for Volta and older.

@@ -11,9 +11,10 @@ PINS = "/etc/apt/preferences.d/torchnode-nvidia"
 MODPROBE = "/etc/modprobe.d/torchnode-nvidia.conf"
 DRACUT = "/etc/dracut.conf.d/torchnode-nvidia.conf"
 PERSISTENCED = "/etc/systemd/system/nvidia-persistenced.service.d/torchnode.conf"
+MODULES = "/etc/modules-load.d/torchnode-nvidia-fabric.conf"
 
 #: What survey hashes where it is there.
-PATHS = (PINS, MODPROBE, DRACUT, PERSISTENCED)
+PATHS = (PINS, MODPROBE, DRACUT, PERSISTENCED, MODULES)
 #: What an initramfs has to be newer than.
 INITRAMFS_SETTINGS = (MODPROBE, DRACUT)
 
@@ -57,8 +58,17 @@ WantedBy=multi-user.target
 """
 
 
-def driver_files(initramfs: str) -> Tuple[Tuple[str, str], ...]:
+#: By these Fabric Manager reaches the switches of B200 and B300 boards: sources.FABRIC_BRIDGES.
+BRIDGE_MODULES = ("mlx5_ib", "ib_umad")
+_MODULES_TEXT = "\n".join(
+    ["# Written by torchnode: Fabric Manager manages the NVSwitches by these.", *BRIDGE_MODULES, ""]
+)
+
+
+def driver_files(initramfs: str, bridged: bool = False) -> Tuple[Tuple[str, str], ...]:
     """(path, content) of the files beside a driver's packages; ``initramfs`` is the system's tool,
-    'dracut' or 'initramfs-tools'."""
+    'dracut' or 'initramfs-tools'. ``bridged``: its NVSwitches are managed through InfiniBand."""
     dracut = ((DRACUT, _DRACUT_TEXT),) if initramfs == "dracut" else ()
-    return ((MODPROBE, _MODPROBE_TEXT), *dracut, (PERSISTENCED, _PERSISTENCED_TEXT))
+    modules = ((MODULES, _MODULES_TEXT),) if bridged else ()
+    daemon = (PERSISTENCED, _PERSISTENCED_TEXT)
+    return ((MODPROBE, _MODPROBE_TEXT), *dracut, daemon, *modules)

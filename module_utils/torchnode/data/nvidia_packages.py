@@ -46,8 +46,8 @@ class DriverNames:
 class FabricNames:
     """What NVSwitches need beside the driver; ``family`` of it carries the driver's version.
 
-    ``manager`` is Fabric Manager with NSCQ; ``subnet`` serves B200's and B300's switches, ``imex``
-    GB200's memory over nodes.
+    ``manager`` is Fabric Manager with NSCQ; ``subnet`` serves B200's and B300's switches, with the
+    programs that Fabric Manager's start asks there, ``imex`` GB200's memory over nodes.
     """
 
     manager: Tuple[str, ...]
@@ -70,8 +70,9 @@ class PackageSystem:
     are those it has, ``toolkit`` its CUDA ('' for none). ``first_branch`` is the oldest one that
     NVIDIA's repository has, '' where it goes back to all that this project knows. ``contrib`` are
     components that NVIDIA's own packages need. ``headers`` are (prefix of the kernel's release,
-    package) with the longest prefix first; '{variant}' is '' or such as '-64k'. ``release`` says in
-    apt's words what the system's own archive is.
+    package) with the longest prefix first; '{variant}' is '' or such as '-64k'. ``infiniband`` is
+    the package of a kernel's InfiniBand modules where they are not in its own, '' for none that is
+    known. ``release`` says in apt's words what the system's own archive is.
     ``dkms_minimum`` is what NVIDIA's packages demand of dkms, where the system itself has none, and
     ``dkms_from`` says how to get it. ``holder`` is the package by which versions are held, where
     the package manager alone cannot.
@@ -99,6 +100,7 @@ class PackageSystem:
     dkms_minimum: str = ""
     dkms_from: str = ""
     holder: str = ""
+    infiniband: str = ""
     arches: Tuple[str, ...] = ("x86_64", "aarch64")
 
 
@@ -246,14 +248,16 @@ DRIVER_LIBRARIES = ("libcuda1", "libnvidia-compute*", "libnvidia-ml", "libnvidia
 
 # ---- what NVSwitches need -----------------------------------------------------------------------
 
+_DIAGS = "infiniband-diags"  # the system's own
 _FABRIC_DEB = (
     FabricNames(
-        ("nvidia-fabricmanager", "libnvidia-nscq"), ("nvlsm", "libnvsdm"), ("nvidia-imex",),
-        (sources.FABRIC_PACKAGES, sources.AMAZON_NOTES), 580,
+        ("nvidia-fabricmanager", "libnvidia-nscq"), ("nvlsm", "libnvsdm", _DIAGS),
+        ("nvidia-imex",), (sources.FABRIC_PACKAGES, sources.AMAZON_NOTES, sources.FABRIC_BRIDGES),
+        580,
     ),
     FabricNames(
         ("nvidia-fabricmanager-{branch}", "libnvidia-nscq-{branch}"),
-        ("nvlsm", "libnvsdm-{branch}"), ("nvidia-imex-{branch}",),
+        ("nvlsm", "libnvsdm-{branch}", _DIAGS), ("nvidia-imex-{branch}",),
         (sources.FABRIC_PACKAGES, sources.AMAZON_NOTES),
     ),
 )  # fmt: skip
@@ -267,8 +271,9 @@ _FABRIC_UBUNTU = (
 _FABRIC_RPM = (
     _FABRIC_DEB[0],
     FabricNames(
-        ("nvidia-fabric-manager", "libnvidia-nscq-{branch}"), ("nvlsm", "libnvsdm-{branch}"),
-        ("nvidia-imex-{branch}",), (sources.FABRIC_PACKAGES, sources.AMAZON_NOTES),
+        ("nvidia-fabric-manager", "libnvidia-nscq-{branch}"),
+        ("nvlsm", "libnvsdm-{branch}", _DIAGS), ("nvidia-imex-{branch}",),
+        (sources.FABRIC_PACKAGES, sources.AMAZON_NOTES),
     ),
 )  # fmt: skip
 
@@ -301,6 +306,8 @@ def _debian(version: str, key: str, branch: str, toolkit: str) -> PackageSystem:
         distribution=(_DEBIAN,),
         components=("contrib", "non-free", "non-free-firmware"), contrib=("contrib",),
         branches=(branch,), toolkit=toolkit, release="o=Debian",
+        # Its packages had other names before, which no source was found for.
+        first_branch="560",
     )  # fmt: skip
 
 
@@ -317,10 +324,11 @@ def _ubuntu(
         ("ubuntu",), version, "ubuntu" + version.replace(".", ""), "deb", key,
         "preferences", initramfs, (_NVIDIA_UBUNTU, *nvidia), _FABRIC_DEB, _DEB_HEADERS,
         (sources.CUDA_REPOSITORY_KEYS, sources.UBUNTU_PACKAGES, sources.UBUNTU_DRACUT,
-         sources.RESOLUTE_LIST),
+         sources.RESOLUTE_LIST, sources.INFINIBAND_MODULES),
         distribution=(_UBUNTU,),
         distribution_fabric=_FABRIC_UBUNTU, components=("restricted", "multiverse"),
         branches=branches, toolkit=toolkit, release="o=Ubuntu", first_branch=first_branch,
+        infiniband="linux-modules-extra-{release}",
     )  # fmt: skip
 
 
@@ -329,8 +337,9 @@ def _el(version: str, key: str, pinning: str) -> PackageSystem:
         _EL_IDS, version, "rhel" + version, "rpm", key, pinning, "dracut", (_EL,), _FABRIC_RPM,
         _EL_HEADERS,
         (sources.CUDA_REPOSITORY_KEYS, sources.DRIVER_GUIDE_EL, sources.EL_DKMS, sources.EPEL,
-         sources.DRIVER_VERSION_LOCKING),
+         sources.DRIVER_VERSION_LOCKING, sources.INFINIBAND_MODULES),
         dkms_minimum="3.1.8", dkms_from=_EPEL.replace("{version}", version), holder=_VERSIONLOCK,
+        infiniband="kernel{variant}-modules-{release}",
     )  # fmt: skip
 
 
@@ -363,7 +372,12 @@ CONTAINER_PACKAGES = (
     "libnvidia-container1",
 )  # fmt: skip
 DCGM_CITED = (sources.DCGM_PACKAGES, sources.AMAZON_NOTES)
-DCGM_PACKAGE = "datacenter-gpu-manager-4-cuda%d"
+#: For one CUDA major: what asks the GPUs, and the closed modules that profile them, which DCGM's
+#: own package only recommends.
+DCGM_PACKAGES = (
+    "datacenter-gpu-manager-4-cuda%d", "datacenter-gpu-manager-4-proprietary",
+    "datacenter-gpu-manager-4-proprietary-cuda%d",
+)  # fmt: skip
 DCGM_FAMILY = ("datacenter-gpu-manager-4-*",)
 #: The package that brings the plain names of the compiler that nvcc starts.
 HOST_COMPILER = {"deb": "g++", "rpm": "gcc-c++"}

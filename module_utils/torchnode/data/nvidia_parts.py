@@ -273,10 +273,13 @@ PRODUCTS = (
 )
 
 #: NVSwitches as PCI endpoints of class 0x0680: A100's (LR10), then H100's and H200's (LS10).
-#: The switches of B200 and B300 boards are managed through ConnectX-7 functions (vendor 15b3)
-#: and have no id here: there, Fabric Manager's need follows from the SXM part itself.
 NVSWITCH_IDS = frozenset((0x1AE8, *range(0x1AF0, 0x1B00), *range(0x22A0, 0x22A8)))
 NVSWITCH_SOURCE = sources.NVSWITCH_DRIVER
+#: The switches of boards with these chips (B200, B300) are managed through ConnectX-7 functions,
+#: whose vital product data say so; an ordinary ConnectX-7 has the same id.
+BRIDGED_ARCHITECTURES = ("sm_100", "sm_103")
+BRIDGE_VENDOR, BRIDGE_ID, BRIDGE_MARK = 0x15B3, 0x1021, b"SW_MNG"
+BRIDGE_SOURCE = sources.FABRIC_BRIDGES
 
 _PRODUCT_OF = {product.device_id: product for product in PRODUCTS}
 

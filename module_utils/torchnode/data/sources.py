@@ -351,6 +351,17 @@ DRIVER_RECENT_UPDATES = Source(
     "2026-11-23",
     "Table of package names before and after branch 590 on Ubuntu, read in a public copy.",
 )
+DRIVER_REPOSITORIES = Source(
+    "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/",
+    "2026-11-30",
+    "615.71.09-2ubuntu1 of nvidia-driver-pinning-615, nvidia-open and cuda-drivers, in public "
+    "listings of ubuntu2404 and ubuntu2604. Of 620 nothing was found in them.",
+)
+DRIVER_GUIDE_620 = Source(
+    "https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/",
+    "2026-11-30",
+    "The guide of branch 620 has a section 'Proprietary Kernel Modules Removed'.",
+)
 DEBIAN_PACKAGES = Source(
     "https://deb.debian.org/debian/dists/",
     "2026-11-23",
@@ -405,6 +416,21 @@ FABRIC_PACKAGES = Source(
     "That the version must be the driver's, and which boards need NVLSM. Names for deb in public "
     "installation notes of 570 and 580.95.05, and on packages.ubuntu.com (nvidia-fabricmanager-580 "
     "for the distribution's -server driver).",
+)
+FABRIC_BRIDGES = Source(
+    "https://github.com/NVIDIA/gpu-driver-container/blob/06a208ca/rhel9/nvidia-driver",
+    "2026-11-30",
+    "NVIDIA's own driver container: the bridge is found by SW_MNG in the vital product data of an "
+    "InfiniBand device, nvlsm comes with infiniband-diags, and ib_umad has to be loaded. "
+    "https://github.com/awslabs/amazon-eks-ami at 81fec2e8 starts Fabric Manager by the same mark "
+    "or an NVSwitch on the bus, and loads ib_umad by modules-load.d. A guest that is given GPUs "
+    "without their switches has neither, and Fabric Manager fails there.",
+)
+INFINIBAND_MODULES = Source(
+    "https://github.com/NVIDIA/gpu-operator/issues/2781",
+    "2026-11-30",
+    "Ubuntu's cloud kernels have InfiniBand's modules in linux-modules-extra; Enterprise Linux has "
+    "them in kernel-modules (filter-modules.sh.rhel of 9, def_variants.yaml.rhel of 10).",
 )
 CONTAINER_INSTALL = Source(
     "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html",

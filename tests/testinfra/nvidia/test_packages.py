@@ -35,6 +35,8 @@ class Expected:
 BESIDE = (
     "datacenter-gpu-manager-4-core",
     "datacenter-gpu-manager-4-cuda13",
+    "datacenter-gpu-manager-4-proprietary",
+    "datacenter-gpu-manager-4-proprietary-cuda13",
     "libnvidia-container1",
     "nvidia-container-toolkit",
     "nvidia-container-toolkit-base",
@@ -66,7 +68,7 @@ EXPECTED = {
         "580.126.20",
         ("nvidia-driver-cuda", "kmod-nvidia-open-dkms"),
         fabric="nvidia-fabricmanager",
-        subnet=("nvlsm", "libnvsdm"),
+        subnet=("nvlsm", "libnvsdm", "infiniband-diags"),
         toolkits=("13.0",),
         cudnn_packages=("13", "9.12.0.46"),
         beside=BESIDE,
@@ -82,7 +84,7 @@ EXPECTED = {
         "595.58.03",
         ("libnvidia-compute", "nvidia-persistenced", "nvidia-dkms-open"),
         fabric="nvidia-fabricmanager",
-        subnet=("nvlsm", "libnvsdm"),
+        subnet=("nvlsm", "libnvsdm", "infiniband-diags"),
         toolkits=("13.0",),
         beside=BESIDE,
     ),
@@ -253,10 +255,17 @@ def test_fabric_manager_is_where_an_nvswitch_is(
 
 
 def test_the_subnet_manager_is_where_the_part_needs_it(
-    expected: Expected, installed: dict[str, str]
+    expected: Expected, host: Host, installed: dict[str, str]
 ) -> None:
-    found = {name for name in installed if name.startswith(("nvlsm", "libnvsdm"))}
-    assert found == set(expected.subnet)
+    beside = ("nvlsm", "libnvsdm", "infiniband-diags")
+    assert {name for name in installed if name.startswith(beside)} == set(expected.subnet)
+    needed = "/etc/modules-load.d/torchnode-nvidia-fabric.conf"
+    assert file(host, needed).exists is bool(expected.subnet)
+    if expected.subnet:
+        assert "\nib_umad\n" in file(host, needed).content_string
+        for release in kernels(host):
+            path = "/lib/modules/%s/kernel/drivers/infiniband/core/ib_umad.ko*" % release
+            assert host.check_output("ls " + path), release
 
 
 def test_imex_is_where_memory_is_shared_over_nodes(
