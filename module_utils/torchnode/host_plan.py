@@ -123,10 +123,12 @@ def _component_step(name: str, plan: HostPlan, host: HostSoftware) -> Optional[S
     if not why and wrong_default is None:
         return None
     displaced = [gone for wish in wishes for gone in _displaced(wish, host)]
-    names = {name for wish in wishes for name in wish.packages}
+    # What has any version, and is there, is no part of the change: tools, headers, a compiler.
+    have = {package.name for package in host.packages}
+    names = {n for wish in wishes for n in wish.packages if of_family(n, wish) or n not in have}
     there = [p for p in host.packages if p.name in names or p.name in displaced]
     before = ["%s %s" % (p.name, upstream(p.version)) for p in there]
-    after = [_wished_words(n, wish) for wish in wishes for n in wish.packages]
+    after = [_wished_words(n, wish) for wish in wishes for n in wish.packages if n in names]
     if wrong_default:
         before, after = [*before, wrong_default[0]], [*after, wrong_default[1]]
         why = [*why, "the default is %s, not %s" % wrong_default]

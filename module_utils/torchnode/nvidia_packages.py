@@ -77,10 +77,11 @@ def source_wish(
         return system_source_wish(system, origin)
     base = (repository_url or tables.NVIDIA_REPOSITORIES).rstrip("/")
     key, full = _operators_key(key_file, fingerprint) if key_file else _known_key(row.key)
+    address = "%s/%s/%s/" % (base, row.folder, _arch(row, system))
     return SourceWish(
-        row.family, "torchnode-nvidia-cuda", "%s/%s/%s/" % (base, row.folder, _arch(row, system)),
-        "/" if row.family == "deb" else "", (), key, full,
-        excluded=() if driver else _drivers(row),
+        row.family, "torchnode-nvidia-cuda", address, "/" if row.family == "deb" else "", (), key,
+        full, excluded=() if driver else _drivers(row),
+        key_url="" if key else "%s%s.pub" % (address, row.key),
     )  # fmt: skip
 
 
@@ -127,19 +128,18 @@ def _operators_key(key_file: str, fingerprint: str) -> Tuple[str, str]:
 
 
 def _known_key(name: str) -> Tuple[str, str]:
-    """(file, full fingerprint) of a key that is known whole."""
+    """(file, full fingerprint) of a key; no file where it has to be fetched."""
     key = VENDOR_KEYS.get(name)
-    if key is not None and key.file:
+    if key is not None:
         return key.file, key.fingerprint
-    full = ", whose fingerprint must be " + key.fingerprint if key else ""
     raise Conflict(
-        "torchnode_nvidia_key_file", "no copy of the key %s" % name,
-        "the key that signs this repository" + full,
+        "torchnode_nvidia_key_file", "the short id %s" % name,
+        "the full fingerprint of the key that signs this repository",
         "Fetch %s.pub from the repository, compare its fingerprint with a second source, and name "
         "the file in torchnode_nvidia_key_file and the full fingerprint in "
         "torchnode_nvidia_key_fingerprint." % name,
         "torchnode_nvidia_source preinstalled",
-        cause="No key is trusted of which only a short id, or only the fingerprint, is known.",
+        cause="No key is trusted of which only a short id is known: anybody can make one of it.",
     )  # fmt: skip
 
 

@@ -83,7 +83,8 @@ class SourceWish:
     ``key`` is a file below the project's files/, or the path that the operator named,
     ``fingerprint`` the full one that it must have. ``name`` is the file's name without its ending.
     ``signs`` is 'index' for an rpm repository that signs its index and not its packages.
-    ``excluded`` are patterns of packages that are never taken from it.
+    ``excluded`` are patterns of packages that are never taken from it. ``key_url`` is where the key
+    is fetched from where there is no ``key``.
     """
 
     kind: str
@@ -95,6 +96,7 @@ class SourceWish:
     fingerprint: str = ""
     signs: str = ""
     excluded: Tuple[str, ...] = ()
+    key_url: str = ""
 
 
 @dataclass(frozen=True)

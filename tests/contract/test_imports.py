@@ -41,7 +41,8 @@ PURE = {
     "policy", "locks", "records", "burn_in_record", "start", "task_failures", "supplied_wheel",
     "uv_failures",
     *("system_packages." + name for name in (
-        "apt_text", "base", "dnf_text", "failures", "openpgp", "selection", "source_text",
+        "apt_text", "archive", "base", "dnf_text", "failures", "openpgp", "selection",
+        "source_text",
     )),
     "redaction", "report_junit", "report_plan", "report_prometheus", "report_table", "retention",
     "progress_lines", "uv_progress",

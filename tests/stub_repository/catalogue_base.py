@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Tuple
 
-from .stubs import Stub, said
+from .stubs import Files, Stub, said
 
 #: Of each system: the kernel that is installed on the node, and one that is newer.
 KERNELS: Dict[str, Tuple[str, str]] = {
@@ -43,7 +43,12 @@ def catalogue(distro: str) -> List[Stub]:
     core = kernel if amazon else kernel + "-core"
     for release in KERNELS[distro]:
         found += [
-            Stub(core, release, provides=("kernel = " + release, SEVERAL)),
+            Stub(
+                core,
+                release,
+                provides=("kernel = " + release, SEVERAL),
+                scripts=() if release == KERNELS[distro][0] else newer_kernel(release),
+            ),
             Stub(
                 kernel + "-devel",
                 release,
@@ -60,6 +65,32 @@ def catalogue(distro: str) -> List[Stub]:
             Stub("kernel-headers", release),
         ]
     return found
+
+
+def newer_kernel(release: str) -> Files:
+    """What makes a kernel of the installed one under another name: modules, image, initramfs; and
+    what dkms has kernels do when they are installed."""
+    come = """
+        old=$(ls /lib/modules | head -n 1)
+        new={release}.$(uname -m)
+        cp -a /lib/modules/$old /lib/modules/$new
+        cd /lib/modules/$new
+        rm -rf build source updates extra
+        cp /boot/vmlinuz-$old /boot/vmlinuz-$new
+        depmod $new
+        dracut --quiet --force /boot/initramfs-$new.img $new
+    """
+    built = "dkms autoinstall -k {release}.$(uname -m)\n"
+    go = """
+        new={release}.$(uname -m)
+        dkms remove --all -k $new >/dev/null 2>&1 || :
+        rm -rf /lib/modules/$new /boot/*$new*
+    """
+    return (
+        ("post", said(come).format(release=release)),
+        ("posttrans", built.format(release=release)),
+        ("postun", said(go).format(release=release)),
+    )
 
 
 def plugin(source: str, target: str) -> str:

@@ -107,10 +107,27 @@ def test_a_machine_without_packages_is_refused() -> None:
         names.source_wish(system("debian", "12", "riscv64"), "nvidia", "")
 
 
-@pytest.mark.parametrize("where", [ALL[4], EL9, EL10, AMAZON], ids=lambda s: s.os_name)
-def test_a_key_that_is_not_known_whole_is_refused(where: System) -> None:
+@pytest.mark.parametrize(
+    ("where", "key"),
+    [(ALL[4], "60DF8A40"), (EL9, "D42D0685"), (AMAZON, "D42D0685"), (DEBIAN12, "")],
+    ids=lambda value: getattr(value, "os_name", value),
+)
+def test_a_key_that_could_not_be_shipped_is_fetched_by_its_fingerprint(
+    where: System, key: str
+) -> None:
+    for base in ("", "http://mirror/cuda"):
+        wish = names.source_wish(where, "nvidia", base)
+        assert wish is not None
+        assert wish.key_url == (wish.uri + key + ".pub" if key else "")
+        assert len(wish.fingerprint) == 40
+    own = names.source_wish(where, "nvidia", "", KEY_FILE, FINGERPRINT)
+    assert own is not None
+    assert own.key_url == ""
+
+
+def test_a_key_that_is_not_known_whole_is_refused() -> None:
     with pytest.raises(Conflict) as refused:
-        names.source_wish(where, "nvidia", "")
+        names.source_wish(EL10, "nvidia", "")
     assert refused.value.argument == "torchnode_nvidia_key_file"
     assert "torchnode_nvidia_key_fingerprint" in refused.value.remedy
 

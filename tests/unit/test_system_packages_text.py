@@ -13,6 +13,7 @@ from helpers import ROOT
 from ansible.module_utils.torchnode.package_model import Package, SourceWish
 from ansible.module_utils.torchnode.system_packages import (
     apt_text,
+    archive,
     dnf_text,
     openpgp,
     source_text,
@@ -182,19 +183,21 @@ def test_entries_of_a_repository_are_taken_out_and_others_stay() -> None:
     assert source_text.without_section(repo, uri) == "[b]\nbaseurl=http://d/\n"
 
 
-def test_only_the_systems_own_entries_are_widened() -> None:
-    hosts = r"/(debian|ubuntu)/?$"
+def test_components_go_to_the_end_of_their_line() -> None:
+    def own(entry: archive.Entry) -> bool:
+        return entry.uris[0].endswith("/debian")
+
     text = "deb http://d/debian bookworm main # ours\ndeb http://d/docker bookworm main\n"
-    wide = source_text.widened(text, ("contrib",), False, hosts)
+    wide = source_text.widened(text, ("contrib",), False, own)
     assert wide.splitlines() == [
         "deb http://d/debian bookworm main contrib # ours", "deb http://d/docker bookworm main",
     ]  # fmt: skip
-    assert source_text.widened(wide, ("contrib",), False, hosts) == wide
-    stanza = "Types: deb\nURIs: http://d/ubuntu/\nSuites: noble\nComponents: main universe\n"
-    wide = source_text.widened(stanza, ("restricted",), True, hosts)
-    assert "Components: main universe restricted\n" in wide
+    assert source_text.widened(wide, ("contrib",), False, own) == wide
+    stanza = "Types: deb\nURIs: http://d/debian\nSuites: sid\nComponents: main\n contrib\n"
+    wide = source_text.widened(stanza, ("contrib", "non-free"), True, own)
+    assert "Components: main non-free\n contrib\n" in wide
     off = "Enabled: no\n" + stanza
-    assert source_text.widened(off, ("restricted",), True, hosts) == off
+    assert source_text.widened(off, ("non-free",), True, own) == off
 
 
 def test_a_repo_file_checks_what_is_signed() -> None:

@@ -16,7 +16,8 @@ from .sources import Source
 @dataclass(frozen=True)
 class VendorKey:
     """``fingerprint``: 40 hex digits of the primary key; ``file``: below files/, '' where the key
-    itself could not be had, so that the operator has to name a file."""
+    itself could not be had: it is fetched from its repository, by ``name``, and must have this
+    fingerprint."""
 
     name: str
     fingerprint: str

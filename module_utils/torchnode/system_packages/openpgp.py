@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import Iterator, List, Tuple
+from dataclasses import dataclass
+from typing import Collection, Iterator, List, Tuple
 
 PUBLIC_KEY = 6
 _BEGIN = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
@@ -20,10 +21,25 @@ def fingerprints(content: bytes) -> List[str]:
 
     Raises ValueError for what is no public key of version 4, armored or not.
     """
-    found = [_fingerprint(body) for tag, body in _packets(dearmored(content)) if tag == PUBLIC_KEY]
+    found = [p.fingerprint for p in _packets(dearmored(content)) if p.tag == PUBLIC_KEY]
     if not found:
         raise ValueError("no public key in it")
     return found
+
+
+def without(content: bytes, unwanted: Collection[str]) -> bytes:
+    """The keys whose fingerprints are not ``unwanted``, as they stand; b'' where none is left.
+
+    A file that has none of them is returned as it is. Raises ValueError as fingerprints() does.
+    """
+    if not set(fingerprints(content)) & set(unwanted):
+        return content
+    kept, wanted = b"", False
+    for packet in _packets(dearmored(content)):
+        if packet.tag == PUBLIC_KEY:  # what follows up to the next one belongs to it
+            wanted = packet.fingerprint not in unwanted
+        kept += packet.whole if wanted else b""
+    return armored(kept).encode() if kept and _BEGIN.encode() in content else kept
 
 
 def dearmored(content: bytes) -> bytes:
@@ -67,10 +83,22 @@ def _crc24(content: bytes) -> int:
     return crc & 0xFFFFFF
 
 
-def _packets(data: bytes) -> Iterator[Tuple[int, bytes]]:
+@dataclass(frozen=True)
+class _Packet:
+    tag: int
+    body: bytes
+    whole: bytes
+
+    @property
+    def fingerprint(self) -> str:
+        """That of a public key. Raises ValueError for one of another version than 4."""
+        return _fingerprint(self.body)
+
+
+def _packets(data: bytes) -> Iterator[_Packet]:
     at = 0
     while at < len(data):
-        head = data[at]
+        head, begin = data[at], at
         if not head & 0x80:
             raise ValueError("not an OpenPGP packet at byte %d" % at)
         tag = head & 0x3F if head & 0x40 else (head >> 2) & 0x0F
@@ -78,7 +106,7 @@ def _packets(data: bytes) -> Iterator[Tuple[int, bytes]]:
         at += 1 + length
         if at + size > len(data):
             raise ValueError("the key ends in the middle of a packet")
-        yield tag, data[at : at + size]
+        yield _Packet(tag, data[at : at + size], data[begin : at + size])
         at += size
 
 

@@ -10,6 +10,7 @@ from ..node import Node
 from ..outcome import Outcome, Result
 from ..package_model import SourceWish
 from ..progress_file import ProgressFile
+from . import key_fetch
 from .failures import PackageError, Problem
 from .package_set import Applied
 from .runner import Runner, environment
@@ -29,9 +30,13 @@ def apply(node: Node, given: Mapping[str, Any], check: bool) -> Applied:
     env = environment(os.environ, given["proxy"], given["ca_bundle"])
     progress = ProgressFile(None if check else given["progress"])
     run = Runner(env, progress)
+
+    def fetch(url: str) -> bytes:
+        return key_fetch.fetch(url, env, given["ca_bundle"])
+
     try:
         with turn(node, order.wait_seconds, run.tell, check):
-            done = Sources(node, run, run.tell).apply(order, check)
+            done = Sources(node, run, run.tell, fetch).apply(order, check)
     except PackageError as error:
         return Applied(error.problem.outcome(identity, expected))
     except OSError as error:

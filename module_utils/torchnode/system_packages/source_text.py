@@ -7,6 +7,7 @@ from typing import Callable, List, Optional, Sequence, Tuple
 
 from .. import apt_pins
 from ..package_model import SourceWish
+from .archive import ENTRY, Entry, field, line_entry, stanza_entry
 
 _HEADER = "# Written by torchnode; changes here are lost."
 
@@ -80,35 +81,20 @@ def without(text: str, uri: str, deb822_file: bool) -> Optional[str]:
     kept = [line for line in text.splitlines() if not _is_entry(line, uri)]
     if len(kept) == len(text.splitlines()):
         return text
-    return "\n".join(kept) + "\n" if any(_entry(line) for line in kept) else None
+    return "\n".join(kept) + "\n" if any(map(line_entry, kept)) else None
 
 
 def _without_stanzas(text: str, uri: str) -> Optional[str]:
     stanzas = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
-    kept = [s for s in stanzas if not any(same_repository(u, uri) for u in _uris(s))]
+    kept = [s for s in stanzas if not any(same_repository(u, uri) for u in field(s, "URIs"))]
     if len(kept) == len(stanzas):
         return text
     return "\n\n".join(part.strip("\n") for part in kept) + "\n" if kept else None
 
 
-def _uris(stanza: str) -> List[str]:
-    found = re.search(r"^URIs:((?:.*)(?:\n[ \t].*)*)", stanza, re.MULTILINE | re.IGNORECASE)
-    return found.group(1).split() if found else []
-
-
-_ENTRY = re.compile(
-    r"^\s*(?P<kind>deb|deb-src)\s+(?P<options>\[[^\]]*\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)"
-    r"(?P<components>[^#\n]*)"
-)
-
-
-def _entry(line: str) -> Optional[re.Match[str]]:
-    return _ENTRY.match(line)
-
-
 def _is_entry(line: str, uri: str) -> bool:
-    found = _entry(line)
-    return bool(found and same_repository(found["uri"], uri))
+    found = line_entry(line)
+    return bool(found and same_repository(found.uris[0], uri))
 
 
 def without_section(text: str, uri: str) -> Optional[str]:
@@ -128,41 +114,39 @@ def _has_baseurl(section: str, uri: str) -> bool:
 # ---- components ---------------------------------------------------------------------------------
 
 
-def widened(text: str, components: Sequence[str], deb822_file: bool, hosts: str) -> str:
+def widened(
+    text: str, components: Sequence[str], deb822_file: bool, own: Callable[[Entry], bool]
+) -> str:
     """A file of apt's with ``components`` added to the entries of the system's own archive.
 
-    ``hosts`` is a pattern of their addresses: no other vendor's repository has such components.
+    ``own`` tells these: no other vendor's repository has such components.
     """
     if deb822_file:
         parts = re.split(r"(\n\s*\n)", text)
-        return "".join(_widen_stanza(part, components, hosts) for part in parts)
+        return "".join(_widen_stanza(part, components, own) for part in parts)
     lines = text.splitlines(keepends=True)
-    return "".join(_widen_line(line, components, hosts) for line in lines)
+    return "".join(_widen_line(line, components, own) for line in lines)
 
 
-def _widen_line(line: str, components: Sequence[str], hosts: str) -> str:
-    found = _entry(line)
-    if not found or not _archive(found["components"].split(), [found["uri"]], hosts):
+def _widen_line(line: str, components: Sequence[str], own: Callable[[Entry], bool]) -> str:
+    found, entry = ENTRY.match(line), line_entry(line)
+    if not found or entry is None or not own(entry):
         return line
-    have = found["components"].split()
-    more = "".join(" " + name for name in components if name not in have)
-    end = found.start("components") + len(found["components"].rstrip())
-    return line[:end] + more + line[end:]
+    return _wider(line, components, entry.components, found.start("components"))
 
 
-def _widen_stanza(stanza: str, components: Sequence[str], hosts: str) -> str:
-    found = re.search(r"(?mi)^Components:[ \t]*(.*)$", stanza)
-    disabled = re.search(r"(?mi)^Enabled:[ \t]*no", stanza)
-    if not found or disabled or not _archive(found.group(1).split(), _uris(stanza), hosts):
+def _widen_stanza(stanza: str, components: Sequence[str], own: Callable[[Entry], bool]) -> str:
+    found, entry = re.search(r"(?mi)^Components:[ \t]*", stanza), stanza_entry(stanza)
+    if not found or entry is None or not own(entry):
         return stanza
-    have = found.group(1).split()
-    more = "".join(" " + name for name in components if name not in have)
-    end = found.start(1) + len(found.group(1).rstrip())
-    return stanza[:end] + more + stanza[end:]
+    return _wider(stanza, components, entry.components, found.end())
 
 
-def _archive(have: Sequence[str], uris: Sequence[str], hosts: str) -> bool:
-    return "main" in have and any(re.search(hosts, uri) for uri in uris)
+def _wider(text: str, components: Sequence[str], have: Sequence[str], at: int) -> str:
+    """A text with more components after those on the line that begins at ``at``."""
+    words = re.match(r"[^#\n]*", text[at:])
+    end = at + len(words.group(0).rstrip() if words else "")
+    return text[:end] + "".join(" " + name for name in components if name not in have) + text[end:]
 
 
 #: (path, text) of a file, and what becomes of it; None takes it out.

@@ -59,6 +59,7 @@ EXPECTED = {
     "rocky9": Expected(
         "580.95.05",
         ("nvidia-driver-cuda", "kmod-nvidia-open-dkms"),
+        kernels=2,  # one from the beginning, and one that came later
         fabric="nvidia-fabricmanager",
         dnf_stream="580-open",
         toolkits=("12.8", "13.0"),
