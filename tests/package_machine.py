@@ -72,6 +72,34 @@ class Container:
         return found
 
 
+#: Where tls_mirror.py is a proxy, in the container.
+PROXY = "http://127.0.0.1:3128"
+CERTIFICATE = (
+    "openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+    "/CN=mirror.test", "-addext", "subjectAltName=DNS:mirror.test", "-keyout", "key.pem",
+    "-out", "ca.pem",
+)  # fmt: skip
+
+
+def make_tls(folder: Path) -> None:
+    """What tls_mirror.py needs, in ``folder``: its own text, a certificate and its key."""
+    folder.mkdir()
+    subprocess.run(CERTIFICATE, cwd=folder, check=True, capture_output=True)
+    shutil.copy(ROOT / "tests" / "tls_mirror.py", folder)
+    for file in folder.iterdir():
+        file.chmod(0o644)
+
+
+def serve_tls(container: Container, folder: str) -> None:
+    """Have the container's ``folder`` served as https://mirror.test/, which only PROXY reaches."""
+    tls = "/srv/tls/"
+    arguments = "%s %sca.pem %skey.pem /tmp/proxy.log" % (folder, tls, tls)
+    container.sh("setsid python3 %stls_mirror.py %s >/tmp/mirror.log 2>&1 &" % (tls, arguments))
+    look = "import socket; socket.create_connection(('127.0.0.1', 3128))"
+    wait = 'for i in $(seq 100); do python3 -c "%s" 2>/dev/null && exit; sleep 0.1; done; exit 1'
+    container.sh(wait % look)
+
+
 @contextlib.contextmanager
 def started(tag: str, repository: Path) -> Iterator[Container]:
     """A container of the image ``tag`` that sees the folder ``repository`` as /srv."""

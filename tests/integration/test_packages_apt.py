@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from package_machine import Container, image, outcome, started
+from package_machine import PROXY, Container, image, make_tls, outcome, serve_tls, started
 from stub_repository.build import FAULTS, Repository, build
 
 DRIVERS = ("570.195.03", "580.82.07", "580.95.05", "590.48.01")
@@ -23,6 +23,7 @@ class Machine:
     """A Debian container with its repository."""
 
     def __init__(self, container: Container, repository: Repository) -> None:
+        self.container = container
         self.sh, self._call, self.repository = container.sh, container.call, repository
 
     def packages(self, version: str = "580", check: bool = False, **more: Any) -> dict[str, Any]:
@@ -36,7 +37,14 @@ class Machine:
         }  # fmt: skip
         return self._call("package_set", check, dict(given, **more))
 
-    def source(self, folder: str = "debian12", check: bool = False, **more: Any) -> dict[str, Any]:
+    def source(
+        self,
+        folder: str = "debian12",
+        check: bool = False,
+        proxy: str = "",
+        ca_bundle: str = "",
+        **more: Any,
+    ) -> dict[str, Any]:
         place = "/srv/%s/x86_64/" % folder
         source = {
             "kind": "deb", "name": "torchnode-stub", "uri": "file://" + place, "suite": "/",
@@ -44,7 +52,7 @@ class Machine:
         }  # fmt: skip
         given = {
             "key_file": place + "3bf863cc.pub", "state": "present", "prefix": "/opt/t",
-            "proxy": "", "ca_bundle": "", "wait_seconds": 1, "progress": None,
+            "proxy": proxy, "ca_bundle": ca_bundle, "wait_seconds": 1, "progress": None,
         }  # fmt: skip
         return self._call("package_source", check, dict(given, source=dict(source, **more)))
 
@@ -68,6 +76,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     for fault in filter(None, FAULTS):
         (broken,) = build(root, ["debian12-" + fault], drivers=DRIVERS[-1:], fault=fault)
         assert broken.fingerprint == found.fingerprint
+    make_tls(root / "tls")
     return found
 
 
@@ -103,6 +112,23 @@ def test_a_driver_comes_stays_moves_when_asked_and_goes(machine: Machine) -> Non
     assert machine.packages("570", state="absent")["changed"]
     assert machine.sh("dpkg -l | grep -ci nvidia || true").strip() == "0"
     assert machine.sh("apt-mark showhold; ls /etc/apt/preferences.d") == ""
+
+
+def test_a_mirror_with_a_ca_of_its_own_behind_a_proxy(machine: Machine) -> None:
+    serve_tls(machine.container, "/srv")
+    mirror: dict[str, Any] = {"uri": "https://mirror.test/debian12/x86_64/"}
+    mirror["key_url"] = mirror["uri"] + "3bf863cc.pub"  # the key comes the same way
+    for lacking in ({}, {"proxy": PROXY}, {"ca_bundle": "/srv/tls/ca.pem"}):
+        refused = outcome(machine.source(**lacking, **mirror))
+        assert refused["result"] == "fail", refused
+        assert "mirror.test" in refused["observed"]
+    machine.sh("! ls /etc/apt/sources.list.d/torchnode* /etc/apt/apt.conf.d/*torchnode*")
+    assert machine.source(proxy=PROXY, ca_bundle="/srv/tls/ca.pem", **mirror)["changed"]
+    assert machine.packages("580.82.07", proxy=PROXY)["changed"]
+    assert machine.versions() == {"580.82.07-1"}
+    asked = machine.sh("cat /tmp/proxy.log").splitlines()
+    assert len(asked) > 2
+    assert {line.split()[1] for line in asked} == {"mirror.test:443"}
 
 
 def test_another_origins_driver_is_not_upgraded_from_the_source(machine: Machine) -> None:

@@ -13,7 +13,16 @@ from typing import Any
 
 import pytest
 from helpers import ROOT
-from package_machine import RUN, Container, image, outcome, started
+from package_machine import (
+    PROXY,
+    RUN,
+    Container,
+    image,
+    make_tls,
+    outcome,
+    serve_tls,
+    started,
+)
 
 DRIVERS = ("570.195.03", "580.82.07", "580.95.05", "590.48.01")
 FAULTS = ("wrong-key", "no-index", "damaged")
@@ -41,6 +50,7 @@ class Machine:
     """A container that is taken for Rocky Linux 9, with its repository."""
 
     def __init__(self, container: Container, fingerprint: str) -> None:
+        self.container = container
         self.sh, self._call, self.fingerprint = container.sh, container.call, fingerprint
 
     def packages(self, version: str = "580", check: bool = False, **more: Any) -> dict[str, Any]:
@@ -59,7 +69,14 @@ class Machine:
         }  # fmt: skip
         return self._call("package_set", check, dict(given, **more))
 
-    def source(self, root: str = "good", check: bool = False, **more: Any) -> dict[str, Any]:
+    def source(
+        self,
+        root: str = "good",
+        check: bool = False,
+        proxy: str = "",
+        ca_bundle: str = "",
+        **more: Any,
+    ) -> dict[str, Any]:
         place = "/srv/%s/rhel9/x86_64/" % root
         source = {
             "kind": "rpm", "name": "torchnode-nvidia-cuda", "uri": "file://" + place,
@@ -67,7 +84,7 @@ class Machine:
         }  # fmt: skip
         given = {
             "key_file": place + "D42D0685.pub", "state": "present", "prefix": "/opt/t",
-            "proxy": "", "ca_bundle": "", "wait_seconds": 1, "progress": None,
+            "proxy": proxy, "ca_bundle": ca_bundle, "wait_seconds": 1, "progress": None,
         }  # fmt: skip
         return self._call("package_source", check, dict(given, source=dict(source, **more)))
 
@@ -102,6 +119,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     argv = ["podman", "run", "--rm", *RUN, "--workdir=/build", "--volume=%s:/srv" % root]
     argv += ["--volume=%s:/build/stub_repository:ro" % (ROOT / "tests" / "stub_repository")]
     subprocess.run([*argv, IMAGE, "sh", "-c", script], check=True, capture_output=True)
+    make_tls(root / "tls")
     return root
 
 
@@ -138,6 +156,23 @@ def test_a_driver_comes_stays_moves_when_asked_and_goes(machine: Machine) -> Non
     assert machine.packages("570", state="absent")["changed"]
     assert machine.driver() == machine.stream() == ""
     assert "nvidia" not in machine.sh("cat /etc/dnf/plugins/versionlock.list")
+
+
+def test_a_mirror_with_a_ca_of_its_own_behind_a_proxy(machine: Machine) -> None:
+    serve_tls(machine.container, "/srv/good")
+    mirror: dict[str, Any] = {"uri": "https://mirror.test/rhel9/x86_64/"}
+    mirror["key_url"] = mirror["uri"] + "D42D0685.pub"  # the key comes the same way
+    for lacking in ({}, {"proxy": PROXY}, {"ca_bundle": "/srv/tls/ca.pem"}):
+        refused = outcome(machine.source(**lacking, **mirror))
+        assert refused["result"] == "fail", refused
+        assert "mirror.test" in refused["observed"]
+    machine.sh("! ls /etc/yum.repos.d/torchnode*")
+    assert machine.source(proxy=PROXY, ca_bundle="/srv/tls/ca.pem", **mirror)["changed"]
+    assert machine.packages("580.82.07", proxy=PROXY)["changed"]
+    assert machine.versions() == {"580.82.07"}
+    asked = machine.sh("cat /tmp/proxy.log").splitlines()
+    assert len(asked) > 2
+    assert {line.split()[1] for line in asked} == {"mirror.test:443"}
 
 
 @pytest.mark.parametrize("trusted", [False, True])
