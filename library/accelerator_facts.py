@@ -48,6 +48,16 @@ options:
     description: The CA bundle on the node. It is only asked whether it can be read.
     type: str
     default: ''
+  signing_key:
+    description: The private key on the node that is to sign kernel modules. It is only asked
+      whether it can be read.
+    type: str
+    default: ''
+    no_log: false
+  signing_certificate:
+    description: Its certificate. C(mokutil), where there is one, is asked whether it is enrolled.
+    type: str
+    default: ''
 attributes:
   check_mode:
     support: full
@@ -102,6 +112,8 @@ def main() -> None:
             "facts_folder": {"type": "str", "default": ""},
             "find_links": {"type": "list", "elements": "str", "default": []},
             "ca_bundle": {"type": "str", "default": ""},
+            "signing_key": {"type": "str", "default": "", "no_log": False},
+            "signing_certificate": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -114,6 +126,7 @@ def main() -> None:
         facts_folder=given["facts_folder"],
         find_links=given["find_links"],
         ca_bundle=given["ca_bundle"],
+        signing=(given["signing_key"], given["signing_certificate"]),
     )
     seen = ", ".join(a.model for a in facts.accelerators) or "no accelerator"
     outcome = Outcome("survey.facts", "survey", Result.PASS, observed=seen, required=False)

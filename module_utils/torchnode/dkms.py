@@ -8,6 +8,7 @@ import shlex
 from typing import List, Optional, Sequence, Tuple
 
 from . import manifest
+from .data.compatibility import SIGNS_SINCE
 from .host_survey import read_module
 from .kernel_order import Order, Problem
 from .node import Completed, Node, Run
@@ -16,10 +17,6 @@ from .package_versions import fits, upstream
 from .system_packages import failures
 
 SIGNING_FILE = "/etc/dkms/framework.conf.d/torchnode.conf"
-
-#: DKMS reads the key from its settings since this version:
-#: https://github.com/dell/dkms/commit/3323033 and its tags, read 2026-11-23.
-SIGNS_SINCE = (3, 0, 4)
 
 _PACKAGES = ("nvidia-open", "nvidia-kernel", "nvidia-dkms", "kmod-nvidia")
 

@@ -6,6 +6,7 @@ import re
 from typing import List, Sequence
 
 from . import nvidia_packages
+from .data.compatibility import SIGNS_SINCE
 from .data.nvidia_packages import NVIDIA_REPOSITORIES
 from .host_plan import DRIVER, driver_wish
 from .model import Facts, Stack, Step
@@ -69,23 +70,76 @@ def _numbers(version: str) -> List[int]:
 
 def _signing_outcomes(facts: Facts, plan: HostPlan) -> List[Outcome]:
     """Where Secure Boot is on, a module that DKMS built loads only when it is signed."""
+    signs = bool(plan.signing_key and plan.signing_certificate)
+    found = [_dkms_that_signs(facts)] if signs else []
     if not facts.system.secure_boot:
-        return []
-    expected = "a key that signs the modules, enrolled on this machine"
-    if plan.signing_key and plan.signing_certificate:
-        return [Outcome(
-            "preflight.secure_boot", "resolve", Result.PASS, "Secure Boot is on, modules are "
-            "signed with %s" % plan.signing_key, expected,
-        )]  # fmt: skip
-    return [Outcome(
+        return found
+    return [*found, *(_enrolled(facts, plan) if signs else [_no_key()])]
+
+
+_KEY_EXPECTED = "a key that signs the modules, enrolled on this machine"
+_ENROL = (
+    "Enrol the certificate with `mokutil --import` and a reboot at the console, where the firmware "
+    "asks for the password that was given then."
+)
+
+
+def _no_key() -> Outcome:
+    return Outcome(
         "preflight.secure_boot", "resolve", Result.FAIL, "Secure Boot is on, and no key is named",
-        expected,
+        _KEY_EXPECTED,
         cause="The kernel refuses modules that are not signed: the driver would not load.",
-        remedy="Make a key (openssl req -new -x509 -newkey rsa:2048 -nodes -outform DER), enrol "
-        "its certificate with `mokutil --import` and a reboot at the console, and name both in "
-        "torchnode_secure_boot_key and torchnode_secure_boot_certificate. Or turn Secure Boot off "
-        "in the firmware.",
-    )]  # fmt: skip
+        remedy="Make a key (openssl req -new -x509 -newkey rsa:2048 -nodes -outform DER) and name "
+        "it and its certificate in torchnode_secure_boot_key and "
+        "torchnode_secure_boot_certificate. %s Or turn Secure Boot off in the firmware. On Ubuntu "
+        "the distribution's own signed modules (`ubuntu-drivers install --gpgpu`) need no key: "
+        "torchnode leaves such a driver as it is." % _ENROL,
+    )  # fmt: skip
+
+
+def _enrolled(facts: Facts, plan: HostPlan) -> List[Outcome]:
+    host = facts.host or HostSoftware()
+    named = "Secure Boot is on, modules are signed with %s" % plan.signing_key
+    outcome = Outcome("preflight.secure_boot", "resolve", Result.PASS, named, _KEY_EXPECTED)
+    if host.enrolled is False:
+        outcome = Outcome(
+            "preflight.secure_boot", "resolve", Result.FAIL,
+            "%s is not enrolled" % plan.signing_certificate, _KEY_EXPECTED,
+            cause="The firmware does not know the certificate yet: the driver would not load.",
+            remedy=_ENROL,
+        )  # fmt: skip
+    elif host.enrolled is None:
+        outcome = Outcome(
+            "preflight.secure_boot", "resolve", Result.SKIPPED,
+            named + "; whether it is enrolled could not be asked", _KEY_EXPECTED,
+            cause="mokutil is not there, or gave no answer.",
+            remedy="Install mokutil. Whether the module loads is judged after it is built.",
+            required=False,
+        )  # fmt: skip
+    return [outcome]
+
+
+def _dkms_that_signs(facts: Facts) -> Outcome:
+    """DKMS takes the key that signs from its settings since 3.0.4."""
+    host, row = facts.host or HostSoftware(), nvidia_packages.package_system(facts.system)
+    # Where it is not there yet, the system's own comes with the driver.
+    found = upstream(host.dkms) or (host.dkms_offered or "") or row.dkms
+    least = ".".join(str(number) for number in SIGNS_SINCE)
+    expected = "dkms %s or later, which takes the key from its settings" % least
+    if not found:
+        return Outcome(
+            "preflight.dkms_signs", "resolve", Result.SKIPPED, "no dkms yet", expected,
+            required=False,
+        )  # fmt: skip
+    if tuple(_numbers(found)[: len(SIGNS_SINCE)]) >= SIGNS_SINCE:
+        return Outcome("preflight.dkms_signs", "resolve", Result.PASS, found, expected)
+    return Outcome(
+        "preflight.dkms_signs", "resolve", Result.FAIL, "dkms " + found, expected,
+        cause="This dkms signs with a key of its own, which no firmware knows.",
+        remedy="Install a newer dkms; or leave torchnode_secure_boot_key empty, and install the "
+        "distribution's own signed modules (on Ubuntu `ubuntu-drivers install --gpgpu`), which "
+        "torchnode leaves as they are.",
+    )  # fmt: skip
 
 
 def _components(stack: Stack) -> List[str]:

@@ -36,8 +36,11 @@ _RPM = "%{NAME}\\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\\t%{ARCH}\\t%{VENDOR}\\n"
 _HALF = ("half-installed", "half-configured", "unpacked")
 
 
-def read_host(node: Node) -> Optional[HostSoftware]:
-    """The system's side of a Linux node; None elsewhere. Never raises for what is not there."""
+def read_host(node: Node, certificate: str = "") -> Optional[HostSoftware]:
+    """The system's side of a Linux node; None elsewhere. Never raises for what is not there.
+
+    ``certificate`` is the one whose key is to sign kernel modules, '' for none.
+    """
     if node.system != "Linux":
         return None
     manager = _manager(node)
@@ -59,7 +62,23 @@ def read_host(node: Node) -> Optional[HostSoftware]:
         files=_files(node),
         services=read_services(node),
         cuda_default=cuda_default.current(node),
+        enrolled=_enrolled(node, certificate) if certificate else None,
     )
+
+
+#: What mokutil says of a certificate that the firmware trusts. Its exit status says the one or the
+#: other by its version: https://github.com/lcp/mokutil, read 2026-11-30.
+_TRUSTED = re.compile(r"is already (enrolled|in db)")
+_NOT_TRUSTED = re.compile(r"is not enrolled|already in the enrollment request|is blocked in")
+
+
+def _enrolled(node: Node, certificate: str) -> Optional[bool]:
+    """Whether a certificate is enrolled with the firmware; None where nobody can say."""
+    done = node.run(["mokutil", "--test-key", certificate])
+    said = done.out + done.err
+    if _NOT_TRUSTED.search(said):
+        return False
+    return True if _TRUSTED.search(said) else None
 
 
 # ---- packages ----------------------------------------------------------------------------------

@@ -73,6 +73,7 @@ class HostSoftware:
     files: Tuple[Tuple[str, str], ...] = ()
     services: Tuple[Tuple[str, str], ...] = ()
     cuda_default: str = ""  # the folder that /usr/local/cuda leads to, '' for none
+    enrolled: Optional[bool] = None  # the certificate that signs modules; None: nobody can say
 
 
 @dataclass(frozen=True)

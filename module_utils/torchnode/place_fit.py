@@ -55,6 +55,21 @@ _NEEDS: Mapping[str, _Need] = {
         "Put the file there, or correct torchnode_ca_bundle.",
         "python_stack",
     ),
+    "torchnode_secure_boot_key": _Need(
+        "secure_boot_key",
+        "a file on the node that root may read",
+        "DKMS signs kernel modules with this key on the node; from a path that is not there it "
+        "would make a key of its own, which no firmware knows.",
+        "Bring the key to the node, readable by root alone, or correct torchnode_secure_boot_key.",
+        "nvidia_driver",
+    ),
+    "torchnode_secure_boot_certificate": _Need(
+        "secure_boot_certificate",
+        "a file on the node that root may read",
+        "DKMS signs kernel modules with the key of this certificate on the node.",
+        "Bring the certificate to the node, or correct torchnode_secure_boot_certificate.",
+        "nvidia_driver",
+    ),
 }
 
 

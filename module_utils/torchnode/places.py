@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Sequence, Tuple
+from dataclasses import dataclass
+from typing import List, Sequence, Tuple
 
 from .model import Place, User
 from .node import Node
@@ -11,20 +12,38 @@ from .node_files import facts_folder
 from .package_index import local_folder
 
 
-def read_places(
-    node: Node, user: User, prefix: str, facts: str, find_links: Sequence[str], ca_bundle: str
-) -> Tuple[Place, ...]:
-    """What the run writes, then what the stack's build reads. URLs of other machines are left out.
+@dataclass(frozen=True)
+class Files:
+    """Files on the node that the operator names, '' for none."""
 
-    ``facts`` is torchnode_facts_folder as it was stated, '' for the default.
+    ca_bundle: str = ""
+    signing_key: str = ""
+    signing_certificate: str = ""
+
+    def named(self) -> List[Tuple[str, str]]:
+        """(variable, path) of each; a key in a token or a module of hardware is no file."""
+        pairs = [
+            ("torchnode_ca_bundle", self.ca_bundle),
+            ("torchnode_secure_boot_key", self.signing_key),
+            ("torchnode_secure_boot_certificate", self.signing_certificate),
+        ]
+        return [(name, path) for name, path in pairs if path and not path.startswith("pkcs11:")]
+
+
+def read_places(
+    node: Node, user: User, written: Tuple[str, str], find_links: Sequence[str], files: Files
+) -> Tuple[Place, ...]:
+    """What the run writes, then what it reads. URLs of other machines are left out.
+
+    ``written`` are the prefix, and torchnode_facts_folder as it was stated, '' for the default.
     """
-    facts = facts_folder(user, facts)
-    written = [("torchnode_prefix", prefix), ("torchnode_facts_folder", facts)]
+    prefix, facts = written[0], facts_folder(user, written[1])
+    own = [("torchnode_prefix", prefix), ("torchnode_facts_folder", facts)]
     folders = [folder for folder in map(local_folder, find_links) if folder is not None]
     read = [("torchnode_find_links", folder, "folder") for folder in folders]
-    read += [("torchnode_ca_bundle", ca_bundle, "file")] if ca_bundle else []
+    read += [(name, path, "file") for name, path in files.named()]
     return (
-        *(Place(name, path, _unwritable(node, user, path)) for name, path in written),
+        *(Place(name, path, _unwritable(node, user, path)) for name, path in own),
         *(Place(name, path, _unreadable(node, user, path, kind)) for name, path, kind in read),
     )
 

@@ -14,7 +14,7 @@ from .host_survey import read_host
 from .model import Accelerator, Driver, Facts, Process, User
 from .node import Node
 from .node_files import RECORD
-from .places import read_places
+from .places import Files, read_places
 from .software import read_cudnn, read_holds, read_processes, read_toolkits
 from .system import python_problem, read_pythons, read_system, read_user
 from .venv import read_current, read_stacks, read_unfinished
@@ -36,10 +36,12 @@ def survey(
     facts_folder: str = "",
     find_links: Sequence[str] = (),
     ca_bundle: str = "",
+    signing: Tuple[str, str] = ("", ""),
 ) -> Facts:
     """Read the machine. An empty ``prefix`` means the default; ``python`` is adopted.
 
-    ``facts_folder``, ``find_links`` and ``ca_bundle`` are the operator's variables of that name.
+    ``facts_folder``, ``find_links`` and ``ca_bundle`` are the operator's variables of that name;
+    ``signing`` are the key and the certificate that are to sign kernel modules.
     """
     user = read_user(node)
     prefix = os.path.normpath(prefix) if prefix else default_prefix(user)
@@ -64,8 +66,16 @@ def survey(
         disks=read_disks(node, prefix),
         record=read_record(node, prefix),
         python_problem=python_problem(node, python),
-        host=read_host(node) if any(a.backend == "cuda" for a in accelerators) else None,
-        places=read_places(node, user, prefix, facts_folder, find_links, ca_bundle),
+        host=(
+            read_host(node, signing[1]) if any(a.backend == "cuda" for a in accelerators) else None
+        ),
+        places=read_places(
+            node,
+            user,
+            written=(prefix, facts_folder),
+            find_links=find_links,
+            files=Files(ca_bundle, *signing),
+        ),
     )
 
 

@@ -129,11 +129,43 @@ def test_modules_that_nobody_builds_need_no_dkms() -> None:
 # ---- Secure Boot -------------------------------------------------------------------------------
 
 
+SIGNED = {"secure_boot_key": "/k", "secure_boot_certificate": "/c"}
+
+
 def test_secure_boot_needs_a_key() -> None:
     secured = dataclasses.replace(SYSTEMS["debian"], secure_boot=True)
     refused = checked(bare(secured))["preflight.secure_boot"]
     assert refused.result is Result.FAIL
     assert "torchnode_secure_boot_key" in refused.remedy
-    named = {"secure_boot_key": "/k", "secure_boot_certificate": "/c"}
-    assert checked(bare(secured), **named)["preflight.secure_boot"].result is Result.PASS
     assert "preflight.secure_boot" not in checked(bare())
+
+
+@pytest.mark.parametrize(
+    ("enrolled", "result"),
+    [(True, Result.PASS), (False, Result.FAIL), (None, Result.SKIPPED)],
+)
+def test_secure_boot_needs_a_key_that_the_firmware_knows(
+    enrolled: Optional[bool], result: Result
+) -> None:
+    secured = dataclasses.replace(SYSTEMS["debian"], secure_boot=True)
+    found = checked(bare(secured, HostSoftware("apt", enrolled=enrolled)), **SIGNED)
+    assert found["preflight.secure_boot"].result is result
+    if result is Result.FAIL:
+        assert "mokutil --import" in found["preflight.secure_boot"].remedy
+
+
+@pytest.mark.parametrize(
+    ("system", "dkms", "result"),
+    [
+        (SYSTEMS["debian"], "3.0.10-8", Result.PASS),
+        (SYSTEMS["debian"], "2.8.4-3", Result.FAIL),
+        (SYSTEMS["debian"], "", Result.SKIPPED),
+        (dataclasses.replace(BARE, os_id="ubuntu", os_version="22.04"), "", Result.FAIL),
+    ],
+)
+def test_a_dkms_that_would_sign_with_a_key_of_its_own_is_refused(
+    system: System, dkms: str, result: Result
+) -> None:
+    host = HostSoftware("apt", dkms=dkms)
+    assert checked(bare(system, host), **SIGNED)["preflight.dkms_signs"].result is result
+    assert "preflight.dkms_signs" not in checked(bare(system, host))

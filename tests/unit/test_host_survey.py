@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Optional
 
 import pytest
 from helpers import MACHINES, FixtureNode
@@ -408,3 +409,35 @@ def test_the_package_manager_is_asked_once(tmp_path: Path) -> None:
     node = debian(tmp_path, deb("libcuda1", "535.261.03-1"))
     host(node)
     assert [argv[0] for argv in node.asked] == ["dpkg-query"]
+
+
+@pytest.mark.parametrize(
+    ("said", "rc", "enrolled"),
+    [
+        (
+            "/c is already enrolled\n",
+            1,
+            True,
+        ),  # until 0.7.2; later versions turn the statuses round
+        ("/c is already enrolled\n", 0, True),
+        ("/c is already in db\n", 1, True),
+        ("/c is not enrolled\n", 0, False),
+        ("/c is not enrolled\n", 1, False),
+        ("/c is already in the enrollment request\n", 1, False),  # until the next boot's console
+        ("/c is blocked in MokListX\n", 1, False),
+        ("EFI variables are not supported on this system\n", 1, None),
+        ("", 127, None),
+    ],
+)
+def test_whether_a_certificate_is_enrolled(
+    tmp_path: Path, said: str, rc: int, enrolled: Optional[bool]
+) -> None:
+    node = FixtureNode(tmp_path)
+    node.answers["mokutil"] = lambda argv: Completed(rc, said)
+    found = read_host(node, "/c")
+    assert found is not None
+    assert found.enrolled is enrolled
+    assert ["mokutil", "--test-key", "/c"] in node.asked
+    other = read_host(FixtureNode(tmp_path / "other"))
+    assert other is not None
+    assert other.enrolled is None

@@ -161,6 +161,15 @@ def test_a_path_that_cannot_be_used_is_found_in_the_plan(check: str) -> None:
     assert preflight(facts, resolve(facts, policy(), LOCKS), (), False) == []
 
 
+@pytest.mark.parametrize("which", ["key", "certificate"])
+def test_what_signs_modules_has_to_be_on_the_node(which: str) -> None:
+    place = Place("torchnode_secure_boot_" + which, "/k", "/k is not there")
+    outcome = checked(DISRUPTIVE, places=(place,))["preflight.secure_boot_" + which]
+    assert outcome.result is Result.FAIL
+    assert place.variable in outcome.remedy
+    assert "preflight.secure_boot_" + which not in checked(BUILD, places=(place,))
+
+
 def test_of_several_folders_those_that_are_missing_are_named() -> None:
     good = Place("torchnode_find_links", "/good")
     bad = [Place("torchnode_find_links", path, path + " is not there") for path in ("/x", "/y")]

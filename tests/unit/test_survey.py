@@ -352,6 +352,9 @@ def test_what_the_build_reads(vm: FixtureNode) -> None:
     vm.write("/folder/ca.pem", "")
     assert problems(vm, ca_bundle="/folder")["/folder"] == "/folder is not a file"
     assert problems(vm, ca_bundle="/folder/ca.pem")["/folder/ca.pem"] == ""
+    keys = problems(vm, signing=("/no.priv", "/folder/ca.pem"))
+    assert (keys["/no.priv"], keys["/folder/ca.pem"]) == ("/no.priv is not there", "")
+    assert "pkcs11:token=x" not in problems(vm, signing=("pkcs11:token=x", ""))
 
 
 # ---- the machine around it ---------------------------------------------------------------------

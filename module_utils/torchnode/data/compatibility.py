@@ -106,6 +106,10 @@ DRIVER_BRANCHES = (
     DriverBranch("620", "", "", ("open",), (sources.DRIVER_GUIDE_620,)),
 )
 
+#: DKMS reads the key that signs modules from its settings since this version:
+#: https://github.com/dell/dkms/commit/3323033 and its tags, read 2026-11-23.
+SIGNS_SINCE = (3, 0, 4)
+
 #: Long-term support until 2028-06, serves CUDA 13, and the last branch for Volta and older.
 DEFAULT_DRIVER_BRANCH = "580"
 

@@ -74,7 +74,8 @@ class PackageSystem:
     the package of a kernel's InfiniBand modules where they are not in its own, '' for none that is
     known. ``release`` says in apt's words what the system's own archive is.
     ``dkms_minimum`` is what NVIDIA's packages demand of dkms, where the system itself has none, and
-    ``dkms_from`` says how to get it. ``holder`` is the package by which versions are held, where
+    ``dkms_from`` says how to get it; ``dkms`` is the system's own, '' where it is new enough for
+    all that is asked of it. ``holder`` is the package by which versions are held, where
     the package manager alone cannot.
     """
 
@@ -99,6 +100,7 @@ class PackageSystem:
     first_branch: str = ""
     dkms_minimum: str = ""
     dkms_from: str = ""
+    dkms: str = ""
     holder: str = ""
     infiniband: str = ""
     arches: Tuple[str, ...] = ("x86_64", "aarch64")
@@ -319,6 +321,7 @@ def _ubuntu(
     toolkit: str,
     branches: Tuple[str, ...],
     first_branch: str = "",
+    dkms: str = "",
 ) -> PackageSystem:
     return PackageSystem(
         ("ubuntu",), version, "ubuntu" + version.replace(".", ""), "deb", key,
@@ -328,7 +331,7 @@ def _ubuntu(
         distribution=(_UBUNTU,),
         distribution_fabric=_FABRIC_UBUNTU, components=("restricted", "multiverse"),
         branches=branches, toolkit=toolkit, release="o=Ubuntu", first_branch=first_branch,
-        infiniband="linux-modules-extra-{release}",
+        infiniband="linux-modules-extra-{release}", dkms=dkms,
     )  # fmt: skip
 
 
@@ -348,6 +351,7 @@ SYSTEMS: Tuple[PackageSystem, ...] = (
     _debian("13", "8793F200", "550", "12.4"),
     _ubuntu(
         "22.04", "3bf863cc", (_NVIDIA_JAMMY,), "initramfs-tools", "11.5", _SERVER_BRANCHES,
+        dkms="2.8.7",
     ),
     _ubuntu(
         "24.04", "3bf863cc", (_NVIDIA_NOBLE,), "initramfs-tools", "12.0", _SERVER_BRANCHES,
