@@ -51,6 +51,11 @@ options:
     type: list
     elements: str
     default: []
+  closure:
+    description: Patterns of packages that come along at versions of their own. They are held.
+    type: list
+    elements: str
+    default: []
   files:
     description: Pairs of path and content, such as pins of apt, written before the transaction and
       put back where it fails.
@@ -128,6 +133,7 @@ def main() -> None:
             "absent": {"type": "list", "elements": "str", "default": []},
             "stream": {"type": "str", "default": ""},
             "version_of": {"type": "list", "elements": "str", "default": []},
+            "closure": {"type": "list", "elements": "str", "default": []},
             "files": {"type": "list", "elements": "list", "default": []},
             "hold": {"type": "bool", "default": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

@@ -138,7 +138,7 @@ PACKAGES = [
 ]  # fmt: skip
 STACK = re.compile(
     "nvidia|cuda|cudnn|nvcuvid|nvsdm|nvlsm|dkms|datacenter-gpu-manager|linux-headers|linux-image|"
-    "kernel[0-9.]*(-[0-9a-z-]+)?-devel|kernel-headers|dnf-plugin-versionlock|infiniband-diags"
+    "kernel[0-9.]*(-[0-9a-z-]+)?-devel|kernel-headers|lib\\S*-1[0-9]-[0-9]\\b|dnf-plugin-versionlock|infiniband-diags"
 )
 
 

@@ -15,10 +15,11 @@ DRIVER = "nvidia_driver"
 
 def host_steps(facts: Facts, stack: Stack) -> List[Step]:
     """Steps for the driver, its companions and toolkits, in the order to make them."""
-    if stack.host is None or facts.system.wsl2:
+    if stack.host is None:
         return []
     host = facts.host or HostSoftware()
-    steps = [_driver_step(facts, stack, host)]
+    # Under WSL2 the driver is Windows'; toolkits are this side's.
+    steps = [None if facts.system.wsl2 else _driver_step(facts, stack, host)]
     components = dict.fromkeys(w.component for w in stack.host.wishes if w.component != DRIVER)
     steps += [_component_step(name, stack.host, host) for name in components]
     steps.append(_cudnn_wheel_step(facts, stack.host))

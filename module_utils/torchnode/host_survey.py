@@ -23,7 +23,7 @@ PATTERNS = (
     "xserver-xorg-video-nvidia*", "linux-headers-*", "linux-image-*",
     "linux-modules-nvidia-*", "linux-objects-nvidia-*", "linux-signatures-nvidia-*",
     "kernel-devel*", "kernel[0-9]*-devel*", "kernel-*-devel*", "kernel-headers*", "g++", "gcc-c++",
-    "python3-dnf-plugin-versionlock", "infiniband-diags",
+    "lib*-1[0-9]-[0-9]", "python3-dnf-plugin-versionlock", "infiniband-diags",
 )  # fmt: skip
 SERVICES = ("nvidia-persistenced", "nvidia-fabricmanager", "nvidia-dcgm")
 

@@ -353,8 +353,9 @@ def toolkit_wish(system: System, origin: str, cuda: str) -> PackageWish:
     row = package_system(system)
     if origin != DISTRIBUTION:
         _made_toolkit(cuda)
-        name = "cuda-toolkit-" + cuda.replace(".", "-")
-        return _toolkit_of(row, name)
+        dashed = cuda.replace(".", "-")
+        # Its parts have versions of their own, and this release at the end of their names.
+        return replace(_toolkit_of(row, "cuda-toolkit-" + dashed), closure=("*-" + dashed,))
     if cuda == row.toolkit:
         return _toolkit_of(row, "nvidia-cuda-toolkit")
     has = "%s, the toolkit of %s" % (row.toolkit or "none", system_words(row))

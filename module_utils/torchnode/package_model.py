@@ -110,6 +110,8 @@ class PackageWish:
     of packages that cannot stay beside them. ``stream`` is a stream of dnf's module
     nvidia-driver, to enable first. ``version_of`` are patterns of another component's packages:
     where those are installed, their one version is demanded, and a branch is not enough.
+    ``closure`` are patterns of packages that came with them and have versions of their own: they
+    are held at those.
     """
 
     component: str
@@ -119,6 +121,7 @@ class PackageWish:
     absent: Tuple[str, ...] = ()
     stream: str = ""
     version_of: Tuple[str, ...] = ()
+    closure: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

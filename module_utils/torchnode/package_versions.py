@@ -32,6 +32,11 @@ def of_family(name: str, wish: PackageWish) -> bool:
     return _named_by(name, wish.family)
 
 
+def to_hold(name: str, wish: PackageWish) -> bool:
+    """Whether a package is to stay at its version for a wish's sake."""
+    return _named_by(name, (*wish.family, *wish.closure))
+
+
 def settled(wish: PackageWish, installed: Iterable[Package]) -> PackageWish:
     """The wish at the exact version that it follows (see ``version_of``), as far as that is known.
 
@@ -71,7 +76,7 @@ def problems(wish: PackageWish, installed: Iterable[Package], hold: bool = True)
         found.append("its packages have %d versions: %s" % (len(versions), ", ".join(versions)))
     gone = [name for name in have if _named_by(name, wish.absent)]
     found += ["%s cannot stay beside it" % name for name in gone[:1]]
-    loose = [package.name for package in family if hold and not package.held]
+    loose = [p.name for p in have.values() if hold and not p.held and to_hold(p.name, wish)]
     if loose and not found:
         found.append("%s is not held" % loose[0])
     return found

@@ -31,8 +31,8 @@ class Machine:
             "component": "nvidia_driver", "packages": ["nvidia-driver-cuda"], "version": version,
             "family": ["nvidia-driver-cuda", "nvidia-persistenced", "nvidia-smi",
                        "nvidia-alternative", "libcuda1", "libnvidia-*1"],
-            "absent": [], "stream": "", "version_of": [], "hold": True, "state": "present",
-            "prefix": "/opt/t",
+            "absent": [], "stream": "", "version_of": [], "closure": [], "hold": True,
+            "state": "present", "prefix": "/opt/t",
             "files": [[PIN, pins(version)]], "proxy": "", "wait_seconds": 1, "progress": None,
         }  # fmt: skip
         return self._call("package_set", check, dict(given, **more))

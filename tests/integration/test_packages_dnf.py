@@ -64,7 +64,7 @@ class Machine:
             "family": ["nvidia-driver-cuda*", "nvidia-persistenced", "nvidia-kmod-common",
                        "libnvidia-ml", "libnvidia-cfg", "kmod-nvidia-*"],
             "absent": [other], "stream": stream,
-            "version_of": [], "hold": True, "state": "present", "prefix": "/opt/t",
+            "version_of": [], "closure": [], "hold": True, "state": "present", "prefix": "/opt/t",
             "files": [], "proxy": "", "wait_seconds": 1, "progress": None,
         }  # fmt: skip
         return self._call("package_set", check, dict(given, **more))

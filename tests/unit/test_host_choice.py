@@ -272,3 +272,14 @@ def test_what_is_no_version_or_fingerprint_is_refused(given: Any, argument: str)
     with pytest.raises(Conflict) as caught:
         read_host(given)
     assert caught.value.argument == argument
+
+
+def test_under_wsl2_toolkits_are_installed_and_no_driver_is() -> None:
+    system = dataclasses.replace(NOBLE, wsl2=True)
+    facts = node(system=system, drivers=(driver(None, nvml="580.95.05"),))
+    stack = resolved(facts, cuda_toolkits=("12.8",))
+    assert [step.component for step in host_steps(facts, stack)] == ["cuda_toolkit"]
+    assert stack.host
+    (source,) = stack.host.sources
+    assert "libnvidia-compute" in source.excluded
+    assert "cuda-drivers" in source.excluded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import re
 import shutil
@@ -494,6 +495,21 @@ def test_headers_of_two_rpm_kernels_are_told_apart_when_they_are_looked_for() ->
 
 
 # ---- beside the driver --------------------------------------------------------------------------
+
+
+def test_a_toolkits_parts_are_held_with_it_at_versions_of_their_own() -> None:
+    wish = names.toolkit_wish(NOBLE, "nvidia", "12.8")
+    there = [
+        Package(name, version, held=held)
+        for name, version, held in (
+            ("cuda-toolkit-12-8", "12.8.1-1", True), ("g++", "4:13.2.0-7ubuntu1", False),
+            ("cuda-nvcc-12-8", "12.8.93-1", True), ("libcublas-12-8", "12.8.4.1-1", False),
+            ("libcublas-13-0", "13.0.2.14-1", False),
+        )
+    ]  # fmt: skip
+    assert problems(wish, there) == ["libcublas-12-8 is not held"]
+    there[3] = dataclasses.replace(there[3], held=True)
+    assert problems(wish, there) == []
 
 
 def test_a_toolkit_is_never_the_meta_package_that_brings_a_driver() -> None:

@@ -33,6 +33,7 @@ def order_of(given: Mapping[str, Any]) -> Order:
     wish = PackageWish(
         given["component"], tuple(given["packages"]), given["version"], tuple(given["family"]),
         tuple(given["absent"]), given["stream"], tuple(given["version_of"]),
+        tuple(given["closure"]),
     )  # fmt: skip
     files = tuple((str(path), str(content)) for path, content in given["files"])
     return Order(

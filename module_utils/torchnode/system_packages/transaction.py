@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Collection, Dict, List, Optional, Sequence, Tuple
 
 from ..package_model import Package
-from ..package_versions import fits, followed, of_family, problems, settled, upstream
+from ..package_versions import fits, followed, problems, settled, to_hold, upstream
 from . import notes, selection
 from .base import Change, Done, Manager, Order, Request
 from .failures import DAMAGED, PackageError, no_version_to_follow, not_as_wished, would_move_others
@@ -105,9 +105,9 @@ def _tried(
 
 
 def _loose(order: Order, installed: Dict[str, Package]) -> List[Package]:
-    """Packages of the family that could be moved and should not."""
-    family = [p for name, p in installed.items() if of_family(name, order.wish)]
-    return [package for package in family if order.hold and not package.held]
+    """Packages that could be moved and should not."""
+    staying = [p for name, p in installed.items() if to_hold(name, order.wish)]
+    return [package for package in staying if order.hold and not package.held]
 
 
 def _do(
@@ -195,7 +195,7 @@ def _take_out(manager: Manager, order: Order, root: str, check: bool) -> Done:
     request = Request(remove=tuple(names), purge=note is not None)
     changes = _tried(manager, order, request, installed) if names else []
     done = _told(order, installed, changes, files, [])
-    ours = {*names, *(note.held if note else ())}
+    ours = {*names, *(note.held + note.brought if note else ())}
     held = [package for name, package in installed.items() if package.held and name in ours]
     # A note without packages is what a removal has left that was cut off.
     if check or not (done.changed or held or note):

@@ -389,6 +389,7 @@ def test_each_toolkit_compiles_and_the_first_is_the_default(expected: Expected, 
     host.check_output("printf '%%s' %s > /tmp/runtime.cu", RUNTIME)
     for cuda in expected.toolkits:
         host.check_output("/usr/local/cuda-%s/bin/nvcc -o /tmp/runtime /tmp/runtime.cu" % cuda)
+        assert "cuda-nvcc-" + cuda.replace(".", "-") in held(host)
         number = "%d%02d0" % tuple(int(part) for part in cuda.split("."))
         assert host.check_output("/tmp/runtime") == "%s %s" % (number, number)
 
