@@ -284,9 +284,10 @@ def _requested(playbook: Any) -> list[str]:
             stages.append(stage)
     if Stage.SURVEY.value in stages:  # one play holds both: nothing is surveyed but to resolve it
         stages.insert(stages.index(Stage.SURVEY.value) + 1, Stage.RESOLVE.value)
-    if _check_mode():
-        plans = (Stage.SURVEY.value, Stage.RESOLVE.value)
-        stages = [stage for stage in stages if stage in plans]
+    if _check_mode() and stages:
+        plans = [Stage.SURVEY.value, Stage.RESOLVE.value]
+        # A play of a component's role alone surveys and resolves under its own stage.
+        stages = [stage for stage in stages if stage in plans] or plans
     return stages
 
 
