@@ -22,8 +22,8 @@ from ansible.module_utils.torchnode.outcome import Outcome, Result, Stage, Verdi
 _RESULTS = (
     "_survey", "_resolved", "_applied_repository", "_applied_nvidia_driver",
     "_applied_nvidia_kernel", "_applied_nvidia_fabric", "_started_nvidia_fabric",
-    "_applied_cuda_toolkit", "_default_cuda_toolkit", "_checked_cuda_toolkit", "_applied_cudnn",
-    "_unpacked_cudnn", "_checked_cudnn",
+    "_applied_cuda_toolkit", "_default_cuda_toolkit", "_unpacked_cuda_toolkit",
+    "_checked_cuda_toolkit", "_applied_cudnn", "_unpacked_cudnn", "_checked_cudnn",
     "_applied_nvidia_container_toolkit", "_settled_nvidia_container_toolkit",
     "_applied_dcgm", "_started_dcgm", "_rebooted",
     "_applied", "_verified", "_reused", "_burned", "_compared",

@@ -21,7 +21,8 @@ options:
     type: str
     default: ''
   stack:
-    description: The stack as the C(resolve) action returned it; needed with O(cudnn).
+    description: The stack as the C(resolve) action returned it; needed with O(cudnn),
+      and where toolkits came from wheels.
     type: dict
     default: {}
 attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Sequence, Tuple
 
-from . import cuda_default, cudnn_wheel, dkms, nvidia_services
+from . import cuda_default, cudnn_wheel, dkms, nvidia_services, toolkit_wheel
 
 #: The system's components, each with those that are nothing without it.
 COMPONENTS: Dict[str, Tuple[str, ...]] = {
@@ -26,7 +26,7 @@ def paths(component: str, prefix: str) -> List[str]:
     """Files and trees that the manifest lists for a component."""
     own = {
         "nvidia_driver": [dkms.SIGNING_FILE],
-        "cuda_toolkit": [cuda_default.LINK],
+        "cuda_toolkit": [cuda_default.LINK, toolkit_wheel.base(prefix)],
         "cudnn": [cudnn_wheel.base(prefix)],
         "nvidia_container_toolkit": [nvidia_services.CDI_FILE],
     }

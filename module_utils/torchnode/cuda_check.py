@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Sequence, Tuple
 
-from . import cudnn_wheel
+from . import cudnn_wheel, toolkit_wheel
 from .data.compatibility import version_key
 from .data.profiles import PROFILES
 from .model import Stack, from_data
@@ -63,29 +63,38 @@ class Failure(Exception):
 
 def check(node: Node, given: Mapping[str, Any]) -> List[Outcome]:
     """The outcomes that the options of the module ``cuda_check`` ask for."""
-    outcomes = [toolkits(node, given["toolkits"])] if given["toolkits"] else []
-    if given["cudnn"]:
-        outcomes.append(cudnn(node, cudnn_wish(from_data(Stack, given["stack"]), given["cudnn"])))
+    stack = from_data(Stack, given["stack"]) if given["stack"] else None
+    prefix = stack.prefix if stack else ""
+    outcomes = [toolkits(node, given["toolkits"], prefix)] if given["toolkits"] else []
+    if given["cudnn"] and stack:
+        outcomes.append(cudnn(node, cudnn_wish(stack, given["cudnn"])))
     return outcomes
 
 
 # ---- the toolkit -------------------------------------------------------------------------------
 
 
-def toolkits(node: Node, versions: Sequence[str]) -> Outcome:
-    """Compile and run with the toolkit of each version ('12.8'); never raises for what fails."""
+def toolkits(node: Node, versions: Sequence[str], prefix: str = "") -> Outcome:
+    """Compile and run with the toolkit of each version ('12.8'); never raises for what fails.
+
+    ``prefix`` has those that came from wheels, '' for none.
+    """
     expected = "nvcc compiles, links and runs a program with CUDA %s" % ", ".join(versions)
     try:
-        said = [_toolkit(node, version) for version in versions]
+        said = [_toolkit(node, version, prefix) for version in versions]
     except Failure as failure:
         return _failed("apply.cuda_toolkit", failure, expected)
     return _passed("apply.cuda_toolkit", "; ".join(said), expected)
 
 
-def find_nvcc(node: Node, version: str) -> str:
-    """The nvcc of this version: the versioned folder's, else the system's own. Raises Failure."""
+def find_nvcc(node: Node, version: str, prefix: str = "") -> str:
+    """The nvcc of this version: the versioned folder's, that of wheels, else the system's own.
+
+    Raises Failure.
+    """
     folder = "/usr/local/cuda-%s/bin/nvcc" % version
-    paths = [path for path in (folder, "/usr/bin/nvcc") if node.exists(path)]
+    unpacked = ["%s/%s/bin/nvcc" % (toolkit_wheel.base(prefix), version)] if prefix else []
+    paths = [path for path in (folder, *unpacked, "/usr/bin/nvcc") if node.exists(path)]
     releases = [(path, _release(node, path)) for path in paths]
     for path, release in releases:
         if release == version:
@@ -105,11 +114,12 @@ def _release(node: Node, nvcc: str) -> str:
     return told.group(1) if told else ""
 
 
-def _toolkit(node: Node, version: str) -> str:
-    nvcc = find_nvcc(node, version)
+def _toolkit(node: Node, version: str, prefix: str) -> str:
+    nvcc = find_nvcc(node, version, prefix)
     what = "CUDA %s" % version
-    folder = "/usr/local/cuda-%s/lib64" % version
-    options = ["-cudart", "shared", *(_rpath(folder) if nvcc.startswith("/usr/local/") else [])]
+    # One in a folder of its own has its libraries there, where no loader looks.
+    own = [] if nvcc.startswith("/usr/bin/") else _rpath(nvcc.replace("/bin/nvcc", "/lib64"))
+    options = ["-cudart", "shared", *own]
     out = _build_and_run(node, what, nvcc, _TOOLKIT_PROGRAM, options)
     header, told = _numbers(what, out, r"header (\d+) library (\d+)")
     library = toolkit_version(told) if told else _file_version(out)
@@ -149,24 +159,27 @@ class CudnnWish:
 
     ``version`` is as much of it as the inventory gives ('9', '9.10.2'), ``majors`` the CUDA majors
     that it must be there for, ``minimum`` the floor. ``folder`` holds ``cu<major>/include`` and
-    ``cu<major>/lib``, '' where the compiler finds cuDNN by itself.
+    ``cu<major>/lib``, '' where the compiler finds cuDNN by itself. ``toolkits`` holds the toolkits
+    that came from wheels.
     """
 
     version: str
     majors: Tuple[int, ...]
     minimum: str
     folder: str = ""
+    toolkits: str = ""
 
 
 def cudnn_wish(stack: Stack, version: str) -> CudnnWish:
     """What the resolved stack says about cuDNN: from wheels, or from packages named for a CUDA."""
     host, minimum = stack.host or HostPlan(""), PROFILES[stack.profile].cudnn
+    toolkits = toolkit_wheel.base(stack.prefix)
     if host.cudnn_wheels:
         majors = tuple(wheel.cuda for wheel in host.cudnn_wheels)
-        return CudnnWish(version, majors, minimum, cudnn_wheel.base(stack.prefix))
+        return CudnnWish(version, majors, minimum, cudnn_wheel.base(stack.prefix), toolkits)
     names = " ".join(name for wish in host.wishes for name in wish.packages if "cudnn" in name)
     majors = tuple(sorted({int(major) for major in re.findall(r"-cuda-(\d+)", names)}))
-    return CudnnWish(version, majors, minimum)
+    return CudnnWish(version, majors, minimum, "", toolkits)
 
 
 def cudnn(node: Node, wish: CudnnWish) -> Outcome:
@@ -182,7 +195,7 @@ def cudnn(node: Node, wish: CudnnWish) -> Outcome:
 
 
 def _cudnn(node: Node, wish: CudnnWish, major: int) -> str:
-    compiler = _nvcc_of_major(node, major)
+    compiler = _nvcc_of_major(node, major, wish.toolkits)
     out = _build_and_run(node, "cuDNN", compiler, _CUDNN_PROGRAM, _options(wish, major))
     header, found, cuda = _numbers("cuDNN", out, r"header (\d+) library (\d+) cuda (\d+)")
     if header != found:
@@ -201,9 +214,11 @@ def _options(wish: CudnnWish, major: int) -> List[str]:
     return [*found, "-lcudnn", *_rpath(base + "/lib")]
 
 
-def _nvcc_of_major(node: Node, major: int) -> str:
+def _nvcc_of_major(node: Node, major: int, toolkits: str) -> str:
     """The newest nvcc of this CUDA major: cuDNN's headers include CUDA's. Raises Failure."""
-    paths = [*reversed(node.glob("/usr/local/cuda-%d.*/bin/nvcc" % major)), "/usr/bin/nvcc"]
+    folders = ("/usr/local/cuda-%d.*" % major, "%s/%d.*" % (toolkits, major))
+    paths = [path for folder in folders for path in reversed(node.glob(folder + "/bin/nvcc"))]
+    paths.append("/usr/bin/nvcc")
     there = [path for path in paths if node.exists(path)]
     for path in sorted(there, key=lambda path: version_key(_folder_version(path)), reverse=True):
         if _release(node, path).partition(".")[0] == str(major):
@@ -216,7 +231,7 @@ def _nvcc_of_major(node: Node, major: int) -> str:
 
 
 def _folder_version(path: str) -> str:
-    told = re.search(r"/cuda-(\d+\.\d+)/", path)
+    told = re.search(r"/cuda[-/](\d+\.\d+)/", path)
     return told.group(1) if told else "0"
 
 

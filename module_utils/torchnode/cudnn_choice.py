@@ -49,7 +49,8 @@ def choose(
 def cuda_majors(facts: Facts, policy: Policy) -> List[int]:
     """The CUDA majors of the toolkits that are wished, else of those that are there."""
     host = facts.host or HostSoftware()
-    there = [item.version for item in facts.toolkits if item.name == "cuda-toolkit"]
+    names = ("cuda-toolkit", "cuda-toolkit-wheel")
+    there = [item.version for item in facts.toolkits if item.name in names]
     there += [upstream(p.version) for p in host.packages if p.name == _DISTRIBUTION_TOOLKIT]
     heads = [cuda.partition(".")[0] for cuda in policy.host.cuda_toolkits or there]
     return list(dict.fromkeys(int(head) for head in heads if head.isdigit()))

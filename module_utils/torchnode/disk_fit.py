@@ -32,6 +32,8 @@ BOOT_ROOM: Room = ((BOOT, GIB // 8),)
 #: Debian's toolkits, 11.8 and 12.4, unpack to 5.4 and 5.0 GiB and are 1.6 and 1.8 GiB to download
 #: (apt's figures on 2026-11-23); NVIDIA's have profilers beside that. Each of several counts.
 TOOLKIT_BYTES, TOOLKIT_ARCHIVES_BYTES = 8 * GIB, 3 * GIB
+#: CUDA 13.0's pieces are 0.6 GiB to download and 1.1 GiB unpacked (2026-11-30).
+TOOLKIT_WHEELS_BYTES = 4 * GIB
 #: cuDNN 9.10.2 for CUDA 12 is 0.7 GiB to download and 1.0 GiB unpacked (2026-11-23); of a wheel
 #: uv's cache keeps a second copy.
 CUDNN_ROOM: Room = ((USR, 3 * GIB // 2), (VAR, GIB))
@@ -68,7 +70,12 @@ def _room(component: str, facts: Facts, stack: Stack) -> Room:
     if component == "cuda_toolkit":
         count = len(_lacking_toolkits(plan, host))
         place = LOCAL if plan.cuda_default else USR
-        return ((place, count * TOOLKIT_BYTES), (VAR, count * TOOLKIT_ARCHIVES_BYTES))
+        there = {i.version for i in facts.toolkits if i.name == "cuda-toolkit-wheel"}
+        wheels = sum(wish.cuda not in there for wish in plan.toolkit_wheels)
+        return (
+            (place, count * TOOLKIT_BYTES), (VAR, count * TOOLKIT_ARCHIVES_BYTES),
+            (facts.prefix, wheels * TOOLKIT_WHEELS_BYTES),
+        )  # fmt: skip
     if component == "cudnn":
         wheels = len(plan.cudnn_wheels)
         return ((facts.prefix, wheels * CUDNN_WHEEL_BYTES),) if wheels else CUDNN_ROOM

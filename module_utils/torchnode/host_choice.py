@@ -11,12 +11,12 @@ import re
 from dataclasses import replace
 from typing import List, Optional, Sequence, Tuple
 
-from . import cudnn_choice, nvidia_fabric, nvidia_packages
+from . import cudnn_choice, nvidia_fabric, nvidia_packages, toolkit_choice
 from .data import managed_files
 from .data.compatibility import DEFAULT_DRIVER_BRANCH, DRIVER_FLOORS, version_key
 from .data.nvidia_packages import DRIVER_LIBRARIES
 from .model import Accelerator, DriverChoice, Facts, Reason, System
-from .package_model import HostPlan, HostSoftware, PackageWish, SourceWish
+from .package_model import HostPlan, HostSoftware, PackageWish, SourceWish, ToolkitWish
 from .policy import Conflict, Policy
 
 PREINSTALLED = "preinstalled"
@@ -149,17 +149,26 @@ def host_plan(
     # Toolkits stand beside a driver that is left as it is: NVIDIA's repository has them.
     rest = "nvidia" if whose == PREINSTALLED else whose
     wishes, files = _driver_part(facts, policy, driver, whose)
+    toolkits, toolkit_wheels = toolkit_choice.choose(facts, policy, rest)
     cudnn, wheels = cudnn_choice.choose(facts, policy, rest)
-    wishes += _beside(facts, policy, driver, rest, cudnn)
+    wishes += _beside(facts, policy, driver, rest, [*toolkits, *cudnn])
     wishes = [nvidia_packages.holdable(facts.system, wish) for wish in wishes]
     sources = _sources(facts, policy, whose, wishes)
     return HostPlan(
         whose, tuple(sources), tuple(wishes), files,
         policy.host.secure_boot_key, policy.host.secure_boot_certificate,
         tuple(wheels),
-        # A distribution's one toolkit has no folder of its own, and its nvcc is on the PATH.
-        "" if rest == "distribution" else next(iter(policy.host.cuda_toolkits), ""),
+        tuple(toolkit_wheels),
+        # A distribution's one toolkit has no folder of its own, and its nvcc is on the PATH; one
+        # of wheels has a link of its own.
+        "" if rest == "distribution" else _first_packaged(policy, toolkit_wheels),
     ), reasons  # fmt: skip
+
+
+def _first_packaged(policy: Policy, wheels: Sequence[ToolkitWish]) -> str:
+    """The first toolkit of packages, '' for none."""
+    unpacked = [wish.cuda for wish in wheels]
+    return next((cuda for cuda in policy.host.cuda_toolkits if cuda not in unpacked), "")
 
 
 def _driver_part(
@@ -223,7 +232,8 @@ def _sources(
     # Beside a driver that is left as it is, the rest comes from NVIDIA's repository.
     rest = "nvidia" if whose == PREINSTALLED else whose
     own = "nvidia" in (whose, (facts.host or HostSoftware()).origin)
-    if any(wish.component != CONTAINER for wish in wishes):
+    # What has no family, as the system's compiler, comes from the sources that are there.
+    if any(wish.component != CONTAINER and wish.family for wish in wishes):
         sources.append(nvidia_packages.source_wish(
             system, rest, host.nvidia_repository_url, host.nvidia_key_file,
             host.nvidia_key_fingerprint, driver=own,
@@ -251,12 +261,11 @@ def _fabric(
 
 
 def _beside(
-    facts: Facts, policy: Policy, driver: DriverChoice, whose: str, cudnn: Sequence[PackageWish]
+    facts: Facts, policy: Policy, driver: DriverChoice, whose: str, first: Sequence[PackageWish]
 ) -> List[PackageWish]:
-    """Toolkits and what else the inventory asks for, in the order of installing them."""
+    """What the inventory asks for beside the driver, in the order of installing it."""
     host, system = policy.host, facts.system
-    wishes = [nvidia_packages.toolkit_wish(system, whose, cuda) for cuda in host.cuda_toolkits]
-    wishes += cudnn
+    wishes = list(first)
     if host.container_toolkit:
         wishes.append(nvidia_packages.container_wish(system)[1])
     if host.dcgm:

@@ -22,7 +22,7 @@ def host_steps(facts: Facts, stack: Stack) -> List[Step]:
     steps = [None if facts.system.wsl2 else _driver_step(facts, stack, host)]
     components = dict.fromkeys(w.component for w in stack.host.wishes if w.component != DRIVER)
     steps += [_component_step(name, stack.host, host) for name in components]
-    steps.append(_cudnn_wheel_step(facts, stack.host))
+    steps += [_toolkit_wheel_step(facts, stack.host), _cudnn_wheel_step(facts, stack.host)]
     return [step for step in steps if step is not None]
 
 
@@ -154,6 +154,21 @@ def _wrong_default(plan: HostPlan, host: HostSoftware) -> Optional[Tuple[str, st
 
 def _wished_words(name: str, wish: PackageWish) -> str:
     return "%s %s" % (name, wish.version) if wish.version and of_family(name, wish) else name
+
+
+def _toolkit_wheel_step(facts: Facts, plan: HostPlan) -> Optional[Step]:
+    """Toolkits from wheels are there when every one is whole, as survey tells it."""
+    have = [item.version for item in facts.toolkits if item.name == "cuda-toolkit-wheel"]
+    lacking = [wish.cuda for wish in plan.toolkit_wheels if wish.cuda not in have]
+    if not lacking:
+        return None
+    return Step(
+        component="cuda_toolkit",
+        action="install",
+        before=", ".join(have) or "none",
+        after=", ".join("%s from wheels" % wish.cuda for wish in plan.toolkit_wheels),
+        why="%s is not there, or not whole" % ", ".join(lacking),
+    )
 
 
 def _cudnn_wheel_step(facts: Facts, plan: HostPlan) -> Optional[Step]:

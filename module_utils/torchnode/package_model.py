@@ -125,6 +125,23 @@ class PackageWish:
 
 
 @dataclass(frozen=True)
+class WheelFile:
+    """A wheel whose SHA-256 is known; ``project`` is the index's name of it."""
+
+    project: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ToolkitWish:
+    """A CUDA toolkit ('13.0') from the wheels of its pieces."""
+
+    cuda: str
+    files: Tuple[WheelFile, ...]
+
+
+@dataclass(frozen=True)
 class WheelWish:
     """A cuDNN for one CUDA major, from a wheel whose SHA-256 is known.
 
@@ -135,6 +152,11 @@ class WheelWish:
     version: str
     cuda: int
     sha256: str
+
+    @property
+    def file(self) -> WheelFile:
+        """The wheel itself."""
+        return WheelFile(self.project, self.version, self.sha256)
 
     @property
     def name(self) -> str:
@@ -153,4 +175,5 @@ class HostPlan:
     signing_key: str = ""  # on the node: what signs modules where Secure Boot is on
     signing_certificate: str = ""
     cudnn_wheels: Tuple[WheelWish, ...] = ()  # the first is the default
+    toolkit_wheels: Tuple[ToolkitWish, ...] = ()  # the first is the default
     cuda_default: str = ""  # the toolkit that /usr/local/cuda is to be: '12.8', '' for any

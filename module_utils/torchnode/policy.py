@@ -31,6 +31,7 @@ class HostPolicy:
     nvidia_key_file: str = ""
     nvidia_key_fingerprint: str = ""
     cuda_toolkits: Tuple[str, ...] = ()
+    cuda_toolkit_source: str = "auto"
     cudnn: str = ""
     cudnn_source: str = "auto"
     container_toolkit: bool = False
@@ -144,6 +145,7 @@ def read_host(given: Mapping[str, Any]) -> HostPolicy:
         nvidia_source=str(given.get("nvidia_source") or "auto"),
         nvidia_key_fingerprint=fingerprint,
         cuda_toolkits=toolkits,
+        cuda_toolkit_source=str(given.get("cuda_toolkit_source") or "auto"),
         cudnn=cudnn,
         cudnn_source=str(given.get("cudnn_source") or "auto"),
         container_toolkit=bool(given.get("container_toolkit")),

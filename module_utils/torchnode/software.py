@@ -8,14 +8,20 @@ import pwd
 import re
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-from . import cudnn_wheel
+from . import cudnn_wheel, toolkit_wheel
 from .model import Process, SoftwareItem
 from .node import Node
 
 
-def read_toolkits(node: Node) -> Tuple[SoftwareItem, ...]:
-    """What torch's builds or plugins need below them: CUDA toolkits ('cuda-toolkit') and 'cann'."""
-    return _cuda_toolkits(node) + _cann_toolkits(node)
+def read_toolkits(node: Node, prefix: str = "") -> Tuple[SoftwareItem, ...]:
+    """What torch's builds or plugins need below them: CUDA toolkits ('cuda-toolkit') and 'cann'.
+
+    Those that wheels brought below ``prefix`` are 'cuda-toolkit-wheel'.
+    """
+    wheels = toolkit_wheel.read(node, prefix) if prefix else []
+    folder = toolkit_wheel.base(prefix)
+    unpacked = [SoftwareItem("cuda-toolkit-wheel", n, "%s/%s" % (folder, n)) for n in wheels]
+    return (*_cuda_toolkits(node), *unpacked, *_cann_toolkits(node))
 
 
 #: Folders of CANN below its root, as its installers of this and of earlier years name them.

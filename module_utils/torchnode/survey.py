@@ -56,7 +56,7 @@ def survey(
         switches=tuple(s for b in BACKENDS for s in getattr(b, "switches", lambda _: ())(node)),
         drivers=drivers,
         pythons=read_pythons(node, user, own_python),
-        toolkits=read_toolkits(node),
+        toolkits=read_toolkits(node, prefix),
         cudnn=read_cudnn(node, prefix),
         holds=read_holds(node),
         stack=current,

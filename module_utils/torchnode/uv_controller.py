@@ -51,7 +51,7 @@ def fetch(url: str) -> bytes:
 def bring(action: Any, args: Mapping[str, Any]) -> Dict[str, str]:
     """A module's options for the pinned uv; it is sent when the node has not this very file.
 
-    ``action`` is Ansible's action plugin of python_stack or cudnn_wheel, ``args`` its options.
+    ``action`` is Ansible's action plugin of python_stack or wheel_folder, ``args`` its options.
 
     Raises NotAvailable and OSError where the controller cannot get it.
     """

@@ -37,7 +37,7 @@ PURE = {
     "apt_pins", "model", "package_model", "outcome", "stack", "torch_choice", "driver_choice",
     "expectation", "device_fit", "place_fit", "disk_fit", "host_preflight",
     "plan", "nvcc_failures", "host_choice", "host_plan", "nvidia_packages", "nvidia_fabric",
-    "package_versions", "reboot_gate", "cudnn_choice",
+    "package_versions", "reboot_gate", "cudnn_choice", "toolkit_choice",
     "policy", "locks", "records", "burn_in_record", "start", "task_failures", "supplied_wheel",
     "uv_failures",
     *("system_packages." + name for name in (

@@ -41,6 +41,17 @@ def test_header_and_runtime_agree(tmp_path: Path) -> None:
     assert NVCC in outcome.observed
 
 
+def test_a_toolkit_of_wheels_is_found_below_the_prefix(tmp_path: Path) -> None:
+    node = Machine(tmp_path, "header 13000 library 13000 file /x\n", release="13.0")
+    node.remove(NVCC)
+    node.write("/opt/t/cuda/13.0/bin/nvcc", "")
+    outcome = cuda_check.toolkits(node, ["13.0"], "/opt/t")
+    assert outcome.result is Result.PASS, outcome
+    assert "/opt/t/cuda/13.0/bin/nvcc" in outcome.observed
+    assert "/opt/t/cuda/13.0/lib64" in node.asked[-2]  # where no loader looks by itself
+    assert cuda_check.toolkits(node, ["13.0"]).result is Result.FAIL
+
+
 def test_a_runtime_that_wants_a_device_is_told_by_its_file(tmp_path: Path) -> None:
     """As CUDA 11.8 of Debian 12 answered on a machine without a GPU."""
     node = Machine(tmp_path, "header 12080 library 0 file /usr/lib/libcudart.so.12.8.90\n")

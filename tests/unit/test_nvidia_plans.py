@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import re
 from collections.abc import Iterable
 from typing import Any, Optional, Union
 
+import jsonschema
 import pytest
 from helpers import B200, LOCKS, ROOT, driver, gpu, machine, policy
 from hypothesis import HealthCheck, event, given, settings
@@ -19,7 +21,7 @@ from stub_repository import catalogue_deb, catalogue_rpm
 
 from ansible.module_utils.torchnode.data import nvidia_packages as tables
 from ansible.module_utils.torchnode.data.nvidia_parts import PRODUCTS, lookup
-from ansible.module_utils.torchnode.model import Facts, Stack, System
+from ansible.module_utils.torchnode.model import Facts, Stack, System, as_data
 from ansible.module_utils.torchnode.package_model import HostSoftware, Kernel, Package, PackageWish
 from ansible.module_utils.torchnode.plan import plan, preflight
 from ansible.module_utils.torchnode.policy import Conflict, HostPolicy, Policy
@@ -139,6 +141,7 @@ WISHES = st.fixed_dictionaries(
         "cuda_toolkits": st.sampled_from(
             [(), (), ("12.8",), ("13.0",), ("12.8", "13.0"), ("11.8",), ("12.4",), ("12.0",)]
         ),
+        "cuda_toolkit_source": st.sampled_from(["auto", "auto", "repository", "wheel"]),
         "cudnn": st.sampled_from(["", "", "9", "9.10.2", "9.12"]),
         "cudnn_source": st.sampled_from(["auto", "repository", "wheel"]),
         "container_toolkit": st.booleans(),
@@ -275,6 +278,21 @@ def test_every_plan_keeps_the_rules(facts: Facts, wishes: Policy) -> None:
     the_flavour_is_one_that_every_gpu_allows(facts, stack)
     what_follows_the_driver_follows_it(stack)
     the_plan_can_be_told(facts, stack)
+    the_report_holds_it(stack)
+
+
+def the_report_holds_it(stack: Stack) -> None:
+    """Programs read the report by its schema: every field of a stack is in it."""
+    jsonschema.validate(as_data(stack), {**SCHEMA, "$ref": "#/$defs/stack"})
+
+
+SCHEMA = {
+    key: value
+    for key, value in json.loads(
+        (ROOT / "docs" / "schema" / "report-1.schema.json").read_text("utf-8")
+    ).items()
+    if key in ("$schema", "$defs")
+}
 
 
 def row_of(system: System) -> tables.PackageSystem:

@@ -351,6 +351,13 @@ DRIVER_RECENT_UPDATES = Source(
     "2026-11-23",
     "Table of package names before and after branch 590 on Ubuntu, read in a public copy.",
 )
+PYPI_CUDA_TOOLKIT = Source(
+    "https://pypi.org/project/cuda-toolkit/#history",
+    "2026-11-30",
+    "cuda-toolkit 13.0.2, 13.1.1, 13.2.2 and 13.3.1 pin the versions of their pieces; sizes and "
+    "SHA-256 as PyPI lists them. 13.0's were unpacked: nvcc, its profile and the runtime compile, "
+    "link and run a program from the one folder.",
+)
 DRIVER_REPOSITORIES = Source(
     "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/",
     "2026-11-30",

@@ -26,6 +26,7 @@ class Expected:
     imex: str = ""  # what shares memory over nodes
     dnf_stream: str = ""
     toolkit: str = ""  # of the distribution: /usr/bin/nvcc
+    wheel_toolkit: str = ""  # below the prefix
     cudnn: str = ""  # from a wheel
     toolkits: Tuple[str, ...] = ()  # of NVIDIA's repository, the default first
     cudnn_packages: Tuple[str, str] = ("", "")  # of NVIDIA's repository: CUDA major, version
@@ -115,7 +116,8 @@ EXPECTED = {
         "550.",
         ("libcuda1", "nvidia-smi", "nvidia-open-kernel-dkms", "firmware-nvidia-gsp"),
         toolkit="12.4",
-        cudnn="9.10.2",
+        wheel_toolkit="13.0",
+        cudnn="9.20.0",
     ),
 }
 #: Packages of the driver: all of them have its version, whatever brought them.
@@ -349,19 +351,24 @@ int main() {
 """
 
 
-def test_a_program_is_built_with_the_toolkit_and_cudnn(expected: Expected, host: Host) -> None:
+def test_a_program_is_built_with_each_toolkit_and_cudnn(expected: Expected, host: Host) -> None:
     if not expected.toolkit:
-        pytest.skip("no toolkit is wished")
-    major, minor = (int(part) for part in expected.toolkit.split("."))
-    base = "/opt/torchnode/cudnn/cu%d" % major
+        pytest.skip("no toolkit of the distribution is wished")
+    compilers = {expected.toolkit: "nvcc"}
+    if expected.wheel_toolkit:
+        compilers[expected.wheel_toolkit] = "/opt/torchnode/cuda/current/bin/nvcc"
+    folders = host.run("ls /opt/torchnode/cuda").stdout.split()
+    assert folders == ([expected.wheel_toolkit, "current"] if expected.wheel_toolkit else [])
     host.check_output("printf '%%s' %s > /tmp/both.cu", PROGRAM)
-    found = f"-I{base}/include -L{base}/lib -lcudnn -Xlinker -rpath -Xlinker {base}/lib"
-    host.check_output("nvcc -o /tmp/both /tmp/both.cu " + found)
-    said = host.check_output("/tmp/both")
     cudnn = "%d%02d%02d" % tuple(int(part) for part in expected.cudnn.split("."))
-    assert said.startswith(
-        "CUDA %d cuDNN %s library %s for CUDA %d" % (1000 * major + 10 * minor, cudnn, cudnn, major)
-    ), said
+    for cuda, nvcc in compilers.items():
+        major, minor = (int(part) for part in cuda.split("."))
+        base = "/opt/torchnode/cudnn/cu%d" % major
+        found = f"-I{base}/include -L{base}/lib -lcudnn -Xlinker -rpath -Xlinker {base}/lib"
+        host.check_output(f"{nvcc} -o /tmp/both /tmp/both.cu {found}")
+        number = 1000 * major + 10 * minor
+        wanted = f"CUDA {number} cuDNN {cudnn} library {cudnn} for CUDA {major}"
+        assert host.check_output("/tmp/both").startswith(wanted)
 
 
 #: The runtime answers without a GPU from CUDA 12 on.

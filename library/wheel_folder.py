@@ -1,18 +1,25 @@
 #!/usr/bin/python
-"""cuDNN from wheels, for compilers."""
+"""CUDA toolkits and cuDNN from wheels, for compilers."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: cudnn_wheel
-short_description: Unpack the resolved cuDNN wheels where a compiler finds them
+module: wheel_folder
+short_description: Unpack the resolved wheels of CUDA toolkits or cuDNN where a compiler finds them
 description:
   - Fetches each wheel from the sources that the stack's packages come from, compares it with its
-    SHA-256, and unpacks it below C(<prefix>/cudnn), with the names that a linker looks for.
-  - C(cu<major>) and C(current) are links to the folders. No loader and no torch is told of them.
+    SHA-256, and unpacks it below C(<prefix>/cudnn) or C(<prefix>/cuda), with the names that a
+    linker looks for.
+  - Of cuDNN C(cu<major>) and C(current) are links to the folders, of toolkits C(current). No loader
+    and no torch is told of them.
   - A folder that is whole is left as it is; one that was cut off or altered is made anew beside
     the old one and renamed.
 options:
+  component:
+    description: What to unpack.
+    type: str
+    choices: [cudnn, cuda_toolkit]
+    required: true
   prefix:
     description: The folder that holds the stacks.
     type: path
@@ -78,7 +85,8 @@ author: torchnode developers
 
 EXAMPLES = r"""
 - name: Unpack the resolved cuDNN
-  cudnn_wheel:
+  wheel_folder:
+    component: cudnn
     prefix: /opt/torchnode
     stack: "{{ resolved.torchnode.stack }}"
 """
@@ -89,7 +97,7 @@ diff:
   returned: always
   type: dict
 torchnode:
-  description: The apply stage's outcome, C(apply.cudnn_wheel).
+  description: The apply stage's outcome, C(apply.<component>_wheel).
   returned: always
   type: dict
 """
@@ -99,17 +107,26 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible.module_utils.torchnode import cudnn_wheel, package_index, stack_apply
+from ansible.module_utils.torchnode import (
+    cudnn_wheel,
+    package_index,
+    stack_apply,
+    toolkit_wheel,
+    wheel_folder,
+)
 from ansible.module_utils.torchnode.model import Stack, from_data
 from ansible.module_utils.torchnode.node import Node
 from ansible.module_utils.torchnode.outcome import Result
 from ansible.module_utils.torchnode.stack_builder import Order
+
+COMPONENTS: dict[str, Any] = {"cudnn": cudnn_wheel, "cuda_toolkit": toolkit_wheel}
 
 
 def main() -> None:
     """Parse, unpack, exit."""
     module = AnsibleModule(
         argument_spec={
+            "component": {"type": "str", "choices": sorted(COMPONENTS), "required": True},
             "prefix": {"type": "path", "required": True},
             "stack": {"type": "dict", "required": True},
             "uv": {"type": "path"},
@@ -141,7 +158,11 @@ def main() -> None:
         offline=given["offline"],
     )
     environment = stack_apply.environment(stated, "", stack, os.environ)
-    done = cudnn_wheel.apply(Node(), order, environment, module.check_mode)
+    what = COMPONENTS[given["component"]]
+    done = wheel_folder.apply(
+        Node(), order, what.KIND, what.folders(stack), what.links(stack), environment,
+        module.check_mode,
+    )  # fmt: skip
     said: dict[str, Any] = {
         "changed": done.changed,
         "diff": {"before": done.before, "after": done.after},

@@ -1,4 +1,4 @@
-"""cuDNN from a wheel: the real uv, and a stand-in in cuDNN's layout with text for libraries."""
+"""cuDNN and toolkits from wheels: the real uv, and stand-ins in their layout with text inside."""
 
 from __future__ import annotations
 
@@ -7,22 +7,35 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import H200, LOCKS, find_uv, machine, policy
 from wheels import make_wheel
 
-from ansible.module_utils.torchnode import cudnn_wheel, manifest, package_index, stack_apply
-from ansible.module_utils.torchnode.cudnn_wheel import Applied
-from ansible.module_utils.torchnode.data import cudnn_wheels
+from ansible.module_utils.torchnode import (
+    cudnn_wheel,
+    manifest,
+    package_index,
+    stack_apply,
+    toolkit_wheel,
+    wheel_folder,
+)
+from ansible.module_utils.torchnode.data import cuda_wheels, cudnn_wheels
 from ansible.module_utils.torchnode.host_plan import host_steps
 from ansible.module_utils.torchnode.node import Node
 from ansible.module_utils.torchnode.outcome import Result
-from ansible.module_utils.torchnode.package_model import HostPlan, WheelWish
+from ansible.module_utils.torchnode.package_model import (
+    HostPlan,
+    ToolkitWish,
+    WheelFile,
+    WheelWish,
+)
 from ansible.module_utils.torchnode.policy import Conflict
-from ansible.module_utils.torchnode.software import read_cudnn
+from ansible.module_utils.torchnode.software import read_cudnn, read_toolkits
 from ansible.module_utils.torchnode.stack import resolve
 from ansible.module_utils.torchnode.stack_builder import Order
+from ansible.module_utils.torchnode.wheel_folder import Applied
 
 UV = find_uv()
 needs_uv = pytest.mark.skipif(UV is None, reason="needs uv, as `make .venv-dev` brings it")
@@ -30,6 +43,15 @@ LAYOUT = {
     "nvidia/cudnn/include/cudnn.h": "#include <cudnn_version.h>\n",
     "nvidia/cudnn/lib/libcudnn.so.9": "a library",
     "nvidia/cudnn/lib/libcudnn_ops.so.9": "another one",
+}
+#: The pieces of a toolkit share a folder, as the real ones do.
+PIECES = {
+    "nvidia-cuda-nvcc": {"nvidia/cu13/bin/nvcc": "a compiler", "nvidia/cu13/bin/crt/link.stub": ""},
+    "nvidia-nvvm": {"nvidia/cu13/nvvm/bin/cicc": "its back end"},
+    "nvidia-cuda-runtime": {
+        "nvidia/cu13/include/cuda_runtime_api.h": "#define CUDART_VERSION 13000\n",
+        "nvidia/cu13/lib/libcudart.so.13": "a library",
+    },
 }
 
 
@@ -39,6 +61,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder, self.prefix = folder, folder / "prefix"
         self.wheels: list[WheelWish] = []
+        self.toolkits: list[ToolkitWish] = []
 
     def add(self, version: str, cuda: int, layout: dict[str, str] = LAYOUT) -> WheelWish:
         """Offer such a wheel, and wish it."""
@@ -48,16 +71,31 @@ class Bench:
         self.wheels.append(wish)
         return wish
 
-    def apply(self, pretend: bool = False) -> Applied:
+    def add_toolkit(self, cuda: str) -> ToolkitWish:
+        """Offer the pieces of a toolkit, and wish it."""
+        files = []
+        for name, layout in PIECES.items():
+            path = make_wheel(self.folder / "links", name, cuda + ".1", layout)
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            files.append(WheelFile(name, cuda + ".1", digest))
+        wish = ToolkitWish(cuda, tuple(files))
+        self.toolkits.append(wish)
+        return wish
+
+    def apply(self, pretend: bool = False, what: Any = cudnn_wheel) -> Applied:
         stack = resolve(machine(H200, loaded="580.95.05"), policy(), LOCKS)
-        host = HostPlan("distribution", cudnn_wheels=tuple(self.wheels))
+        wheels, toolkits = tuple(self.wheels), tuple(self.toolkits)
+        host = HostPlan("distribution", cudnn_wheels=wheels, toolkit_wheels=toolkits)
         stack = dataclasses.replace(stack, prefix=str(self.prefix), host=host)
         stated = package_index.Sources(find_links=(str(self.folder / "links"),), offline=True)
         environ = {"PATH": os.environ["PATH"], "UV_CACHE_DIR": str(self.folder / "cache")}
         environ["HOME"] = str(self.folder)
         environment = stack_apply.environment(stated, "", stack, environ)
         order = Order(str(self.prefix), stack, "", str(UV))
-        return cudnn_wheel.apply(Node(), order, environment, pretend)
+        folders, links = what.folders(stack), what.links(stack)
+        return wheel_folder.apply(
+            Node(), order, what.KIND, folders, links, environment, pretend
+        )  # fmt: skip
 
     def seen(self) -> set[str]:
         """What survey sees of it."""
@@ -146,7 +184,33 @@ def test_a_wheel_of_another_layout_is_refused(bench: Bench) -> None:
     bench.add("9.10.2.21", 12, {"nvidia/other/readme": "x"})
     outcome = bench.apply().outcome
     assert outcome.result is Result.FAIL
-    assert "holds no" in outcome.observed
+    assert "hold no" in outcome.observed
+
+
+@needs_uv
+def test_a_toolkit_is_laid_out_as_its_compiler_looks_for_it(bench: Bench) -> None:
+    bench.add_toolkit("13.1")
+    bench.add_toolkit("13.0")
+    assert bench.apply(pretend=True, what=toolkit_wheel).changed
+    done = bench.apply(what=toolkit_wheel)
+    assert done.outcome.result is Result.PASS, done.outcome
+    assert done.outcome.id == "apply.cuda_toolkit_wheel"
+    top = bench.prefix / "cuda"
+    assert os.readlink(top / "current") == "13.1"
+    for release in ("13.0", "13.1"):
+        assert (top / release / "bin/nvcc").read_text() == "a compiler"
+        assert (top / release / "nvvm/bin/cicc").exists()
+        assert (top / release / "lib64/libcudart.so").read_text() == "a library"
+        assert len(list((top / release).glob("*.dist-info"))) == len(PIECES)
+    seen = read_toolkits(Node(), str(bench.prefix))
+    mine = [(t.version, t.path) for t in seen if t.name == "cuda-toolkit-wheel"]
+    assert mine == [(r, str(top / r)) for r in ("13.0", "13.1")]
+    assert not bench.apply(what=toolkit_wheel).changed
+    (top / "13.0/nvvm/bin/cicc").unlink()
+    seen = read_toolkits(Node(), str(bench.prefix))
+    assert [t.version for t in seen if t.name == "cuda-toolkit-wheel"] == ["13.1"]
+    assert bench.apply(what=toolkit_wheel).changed
+    assert (top / "13.0/nvvm/bin/cicc").exists()
 
 
 # ---- rows and wishes ---------------------------------------------------------------------------
@@ -191,4 +255,21 @@ def test_the_distributions_packages_are_replaced_by_a_wheel_for_each_cuda() -> N
 def test_a_marker_that_is_no_json_counts_as_none(tmp_path: Path) -> None:
     for text in ("", "{", "[]", json.dumps({"sha256": "x"}), json.dumps({"files": {"a": 1}})):
         (tmp_path / "torchnode.json").write_text(text)
-        assert cudnn_wheel.whole(Node(), str(tmp_path)) is None
+        assert wheel_folder.whole(Node(), str(tmp_path)) is None
+
+
+def test_every_toolkit_of_wheels_has_the_same_pieces() -> None:
+    rows = cuda_wheels.WHEELS
+    assert len({row.sha256 for row in rows}) == len(rows)
+    for machine_name in ("x86_64", "aarch64"):
+        releases = cuda_wheels.releases(machine_name)
+        assert releases
+        for cuda in releases:
+            pieces = cuda_wheels.of(cuda, machine_name)
+            assert {row.project for row in pieces} == {
+                "nvidia-cuda-nvcc", "nvidia-cuda-crt", "nvidia-nvvm", "nvidia-cuda-runtime",
+                "nvidia-cuda-cccl", "nvidia-cuda-nvrtc", "nvidia-cublas",
+            }  # fmt: skip
+            own = [row for row in pieces if row.project != "nvidia-cublas"]
+            assert all(row.version.startswith(cuda + ".") for row in own)
+            assert all(len(row.sha256) == 64 and row.size > 10**5 for row in pieces)

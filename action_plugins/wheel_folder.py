@@ -1,4 +1,4 @@
-"""The controller's half of cudnn_wheel: the uv that a node lacks, and what is seen of its work."""
+"""The controller's half of wheel_folder: the uv that a node lacks, and what is seen of its work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible.module_utils.torchnode.uv_wheel import NotAvailable
 
 
 class ActionModule(ActionBase):
-    """See library/cudnn_wheel.py for the documentation."""
+    """See library/wheel_folder.py for the documentation."""
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Bring uv where it is missing, run the module, and pass on its progress."""
@@ -33,5 +33,6 @@ class ActionModule(ActionBase):
             if not self._task.args.get("uv"):
                 self._task.args.update(uv_controller.bring(action, self._task.args))
         except (NotAvailable, OSError) as error:
-            return uv_controller.refusal("apply.cudnn_wheel", str(error))
+            identity = "apply.%s_wheel" % self._task.args.get("component")
+            return uv_controller.refusal(identity, str(error))
         return progress_watch.execute(self, variables)
