@@ -53,7 +53,7 @@ def catalogue(distro: str) -> List[Stub]:
                 kernel + "-devel",
                 release,
                 provides=(SEVERAL,),
-                scripts=(("post", linked_headers(release)),),
+                scripts=linked_headers(release),
             ),
             Stub(
                 kernel + "-modules",
@@ -76,6 +76,7 @@ def newer_kernel(release: str) -> Files:
         cp -a /lib/modules/$old /lib/modules/$new
         cd /lib/modules/$new
         rm -rf build source updates extra
+        ln -s /usr/src/kernels/$new build
         cp /boot/vmlinuz-$old /boot/vmlinuz-$new
         depmod $new
         dracut --quiet --force /boot/initramfs-$new.img $new
@@ -115,12 +116,20 @@ def infiniband(release: str) -> str:
     return said(text).format(release=release)
 
 
-def linked_headers(release: str) -> str:
-    """A script that gives the kernel its build folder, where the kernel itself is installed."""
-    text = """
-        modules=/lib/modules/{release}.$(uname -m)
-        if [ -d $modules ]; then
-            ln -sfn $(ls -d /usr/src/linux-headers-*-cloud-a*64 | tail -n 1) $modules/build
-        fi
+def linked_headers(release: str) -> Files:
+    """The machine's own headers under the kernel's name, also where they come before the kernel."""
+    come = """
+        release={release}.$(uname -m)
+        headers=$(ls -d /usr/src/linux-headers-*-cloud-a*64 | tail -n 1)
+        mkdir -p /usr/src/kernels
+        ln -sfn $headers /usr/src/kernels/$release
+        [ ! -d /lib/modules/$release ] || ln -sfn $headers /lib/modules/$release/build
     """
-    return said(text).format(release=release)
+    go = """
+        rm -f /usr/src/kernels/{release}.$(uname -m)
+        rmdir /usr/src/kernels 2>/dev/null || :
+    """
+    return (
+        ("post", said(come).format(release=release)),
+        ("postun", said(go).format(release=release)),
+    )

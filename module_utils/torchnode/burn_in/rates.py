@@ -146,12 +146,12 @@ def _peak(run: DeviceRun, rate: float, capped: bool) -> _Remark:
     if row is None:
         return _Remark(Result.SKIPPED, "no known peak for %s, so no absolute gate" % run.model)
     share = rate / row.tflops
-    words = "%.0f%% of the part's %g TFLOP/s (fails below %.0f%%)"
-    words = words % (100 * share, row.tflops, 100 * row.fail_below)
+    warn_below = row.warn_capped if capped else row.warn_below
+    words = "%.1f%% of the part's %g TFLOP/s (warns below %.0f%%, fails below %.0f%%)"
+    words = words % (100 * share, row.tflops, 100 * warn_below, 100 * row.fail_below)
     if share < row.fail_below:
         return _Remark(Result.FAIL, words)
-    low = share < row.warn_below and not capped
-    return _Remark(Result.WARN if low else Result.PASS, words)
+    return _Remark(Result.WARN if share < warn_below else Result.PASS, words)
 
 
 def _only_power_cap(burn: Burn, run: DeviceRun) -> bool:
