@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import uuid
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from helpers import ROOT
 
 #: Runs a module's logic in the container, which has a Python and no Ansible.
@@ -47,6 +49,12 @@ def image(*names: str) -> str:
     argv = ["podman", "images", "--format", "{{.Repository}}:{{.Tag}}"]
     said = subprocess.run(argv, capture_output=True, text=True).stdout.split()
     return next((line for line in said if line.rpartition(":")[0] in names), "")
+
+
+def needs(have: bool, what: str) -> pytest.MarkDecorator:
+    """Skips a module's tests where ``what`` is missing, unless the whole run is for them."""
+    never = os.environ.get("TORCHNODE_TESTS_SKIP") == "never"
+    return pytest.mark.skipif(not have and not never, reason="needs " + what)
 
 
 class Container:

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from package_machine import PROXY, Container, image, make_tls, outcome, serve_tls, started
+from package_machine import PROXY, Container, image, make_tls, needs, outcome, serve_tls, started
 from stub_repository.build import FAULTS, Repository, build
 
 DRIVERS = ("570.195.03", "580.82.07", "580.95.05", "590.48.01")
 PIN = "/etc/apt/preferences.d/torchnode-nvidia"
 IMAGE = image("localhost/torchnode-bookworm", "localhost/torchnode-node")
-pytestmark = pytest.mark.skipif(
-    not (IMAGE and shutil.which("dpkg-deb") and shutil.which("gpg")),
-    reason="needs podman, dpkg-deb, gpg and an image that `molecule create` makes",
+pytestmark = needs(
+    bool(IMAGE and shutil.which("dpkg-deb") and shutil.which("gpg")),
+    "podman, dpkg-deb, gpg and an image that `molecule create` makes",
 )
 
 

@@ -19,6 +19,7 @@ from package_machine import (
     Container,
     image,
     make_tls,
+    needs,
     outcome,
     serve_tls,
     started,
@@ -27,9 +28,7 @@ from package_machine import (
 DRIVERS = ("570.195.03", "580.82.07", "580.95.05", "590.48.01")
 FAULTS = ("wrong-key", "no-index", "damaged")
 IMAGE = image("localhost/torchnode-enterprise-linux")
-pytestmark = pytest.mark.skipif(
-    not IMAGE, reason="needs podman and the image that `molecule create -s nvidia_el` makes"
-)
+pytestmark = needs(bool(IMAGE), "podman and the image that `molecule create -s nvidia_el` makes")
 BUILD = "python3 -m stub_repository /srv/{0} {1} --drivers {2} {3} >/dev/null\n"
 #: What makes it look like Rocky Linux 9; DKMS has other tests, and compiles for seconds.
 DISGUISE = """
