@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
         outcomes = [] if rebooted else reboot_gate.gate(facts, stack, allowed, busy)
         now = any(outcome.result is Result.PASS for outcome in outcomes)
         if not outcomes:
-            outcomes = driver_outcomes(facts, stack, rebooted)
+            outcomes = driver_outcomes(facts, stack, rebooted, given.get("fabric") is not False)
         bad = [o for o in outcomes if o.result in (Result.FAIL, Result.INCOMPLETE)]
         said = [f"{o.id}: {o.observed}. {o.cause} {o.remedy}" for o in bad]
         return dict(

@@ -29,6 +29,10 @@ options:
     description: The node has just booted, so that no other reboot is asked for.
     type: bool
     default: false
+  fabric:
+    description: Whether Fabric Manager has had its turn, and is judged with the driver.
+    type: bool
+    default: true
   allow_busy:
     description: Reboot although processes hold the accelerators.
     type: bool

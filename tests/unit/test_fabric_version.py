@@ -109,3 +109,10 @@ def test_every_part_must_have_the_drivers_version() -> None:
         assert wrong.result is Result.FAIL
         assert "%s %s" % (missing, NEWER) in wrong.observed
         assert wrong.remedy
+
+
+def test_the_drivers_role_alone_leaves_it_to_the_next_one() -> None:
+    found = driver_outcomes(*board(*DRIVER), fabric=False)
+    assert "apply.driver_packages" in {outcome.id for outcome in found}
+    assert "apply.driver_fabric" not in {outcome.id for outcome in found}
+    assert judged().result is Result.FAIL

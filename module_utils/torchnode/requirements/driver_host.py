@@ -19,9 +19,12 @@ from ..package_versions import of_family, problems, upstream
 STAGE = "apply"
 
 
-def driver_outcomes(facts: Facts, stack: Stack, rebooted: bool = False) -> List[Outcome]:
+def driver_outcomes(
+    facts: Facts, stack: Stack, rebooted: bool = False, fabric: bool = True
+) -> List[Outcome]:
     """Outcomes about the driver's packages, files, modules and services; none for one that is not
-    torchnode's to install. ``rebooted``: the machine has just booted with it."""
+    torchnode's to install. ``rebooted``: the machine has just booted with it. ``fabric``: Fabric
+    Manager has had its turn, and is judged too."""
     wish = driver_wish(stack)
     if wish is None or stack.host is None:
         return []
@@ -36,7 +39,7 @@ def driver_outcomes(facts: Facts, stack: Stack, rebooted: bool = False) -> List[
         _loaded(facts, version, rebooted),
         _rivals(facts),
         _device_nodes(facts),
-        *_fabric(stack.host, host, version),
+        *(_fabric(stack.host, host, version) if fabric else []),
         _persistenced(facts, host),
     ]
 
