@@ -244,6 +244,17 @@ def test_a_link_that_says_it_is_low_and_is_not_only_warns() -> None:
     assert host(made).result is Result.WARN
 
 
+def test_neighbours_that_are_just_as_bad_prove_nothing() -> None:
+    slow = {
+        name: {"h2d_gb_s": 1.5, "d2h_gb_s": 1.5, "pinned": True, "local": True}
+        for name in ("cuda0", "cuda1")
+    }
+    made = burn(device(0, model="Foo 1"), device(1, model="Foo 1"), **slow)
+    for samples in made.telemetry.samples.values():
+        samples[1]["pcie_gen"] = 1
+    assert host(made).result is Result.FAIL
+
+
 def test_a_link_whose_training_is_not_told_is_judged_by_its_rate() -> None:
     made = burn()
     made.telemetry.devices["0"] = {"fixed_absent": {"pcie_gen_max": "Not Supported"}}

@@ -182,6 +182,73 @@ def test_host_links_are_compared_on_equal_hosts_only() -> None:
     assert "host to device 27 GB/s, not judged (1 of its kind)" in told.observed
 
 
+def pair(**slow: Any) -> dict[str, Any]:
+    """A node with two devices, and what their links do together."""
+    rates = {"host": 55.0, "peer": 390.0, "all_reduce": 340.0, "crowded": 50.0, **slow}
+    host = {"h2d_gb_s": rates["host"], "d2h_gb_s": 55.0, "pinned": True, "local": True, **slow}
+    shared = {"copy_gb_s": 4300.0, "h2d_gb_s": rates["crowded"], "d2h_gb_s": 50.0}
+    both = [device(name, bandwidth=shared) for name in ("cuda0", "cuda1")]
+    links = {
+        "host": {"devices": {"cuda0": host, "cuda1": {**host, "h2d_gb_s": 55.0}}},
+        "peers": {
+            "pairs": [
+                {"source": "cuda0", "target": "cuda1", "gb_s": 390.0},
+                {"source": "cuda1", "target": "cuda0", "gb_s": rates["peer"]},
+            ]
+        },
+        "all_reduce": {
+            "sizes": [{"bus_gb_s": 9.0}, {"bus_gb_s": rates["all_reduce"]}],
+        },
+    }
+    stages = ["compute", "bandwidth", "memory", "links"]
+    return summary(*both, links=links, stages=stages)
+
+
+@pytest.mark.parametrize(
+    ("slow", "result", "of"),
+    [
+        ({}, Result.PASS, ""),
+        ({"host": 40.0}, Result.FAIL, "host to device 40"),
+        ({"peer": 200.0}, Result.FAIL, "slowest copy between devices 200"),
+        ({"all_reduce": 310.0}, Result.WARN, "all-reduce 310"),
+        ({"all_reduce": 200.0}, Result.FAIL, "all-reduce 200"),
+        # One switch above several devices makes them slow together: no defect of any.
+        ({"crowded": 20.0}, Result.PASS, ""),
+        ({"host": 40.0, "local": False}, Result.PASS, ""),  # memory of another socket
+        ({"host": 40.0, "pinned": False}, Result.PASS, ""),  # the node's own judges say so
+    ],
+)
+def test_links_are_compared_as_they_are_alone(
+    slow: dict[str, Any], result: Result, of: str
+) -> None:
+    nodes = {**{"good%d" % n: pair() for n in range(4)}, "slow": pair(**slow)}
+    told = judged(nodes, "slow")
+    assert told.result is result
+    assert of in told.cause
+    recorded = {n: fleet.essence(nodes[n]) for n in nodes if n != "slow"}
+    cpus = dict.fromkeys(nodes, CPU)
+    assert fleet.judge({"slow": nodes["slow"]}, cpus, recorded)["slow"][0] == told
+
+
+def test_a_crowded_host_link_alone_is_a_warning_at_most() -> None:
+    def node(rate: float) -> dict[str, Any]:
+        shared = {"copy_gb_s": 4300.0, "h2d_gb_s": rate, "d2h_gb_s": 50.0}
+        return summary(*(device(name, bandwidth=shared) for name in ("cuda0", "cuda1")))
+
+    nodes = {**{"good%d" % n: node(50.0) for n in range(4)}, "slow": node(10.0)}
+    assert judged(nodes, "slow").result is Result.WARN
+    assert "host to device, all devices at once 10" in judged(nodes, "slow").cause
+    alone = {**nodes, "slow": summary(device(bandwidth={"copy_gb_s": 4300.0, "h2d_gb_s": 10.0}))}
+    assert judged(alone, "slow").result is Result.PASS, "no other node has one device"
+
+
+def test_another_level_is_another_heat() -> None:
+    nodes = {n: {**s, "level": "quick"} for n, s in likes().items()}
+    long = summary(device(rate=600.0), level="soak")
+    assert judged({**nodes, "long": long}, "long").result is Result.PASS
+    assert judged({**nodes, "long": {**long, "level": "quick"}}, "long").result is Result.WARN
+
+
 def test_cpus_are_compared_by_model_and_leniently() -> None:
     nodes = {
         n: summary(device("cpu", rate, model="", units=16), backend="cpu")

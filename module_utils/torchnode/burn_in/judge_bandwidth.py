@@ -73,7 +73,7 @@ def host_link(burn: Burn, run: DeviceRun) -> Outcome:
         cause = "A CPU is the host: it has no link to it."
         return Outcome(identity, STAGE, Result.SKIPPED, "no link", expected, cause)
     remarks = [remark for way in WAYS for remark in _rate(burn, run, way, rates, bool(alone))]
-    remarks += _trained(burn, run, good=any(remark.result is Result.PASS for remark in remarks))
+    remarks += _trained(burn, run, good=bool(alone) and _full_rate(run, rates))
     if not rates["pinned"]:
         words = "the host's memory could not be page-locked, so the link's rate is not known"
         remarks = [Remark(Result.INCOMPLETE, words)]
@@ -161,6 +161,12 @@ def _rate(burn: Burn, run: DeviceRun, way: str, rates: dict[str, Any], alone: bo
         return [part, like]
     why = "the host's memory was another socket's: this run may not use the device's own cores"
     return [at_most_a_warning(part, why), at_most_a_warning(like, why)]
+
+
+def _full_rate(run: DeviceRun, rates: dict[str, Any]) -> bool:
+    """Whether both ways have the part's known rate; neighbours may be as bad."""
+    ways = [by_part(float(rates[way + "_gb_s"]), run.model, "host") for way in WAYS]
+    return all(remark.result is Result.PASS for remark in ways)
 
 
 def _trained(burn: Burn, run: DeviceRun, good: bool) -> list[Remark]:

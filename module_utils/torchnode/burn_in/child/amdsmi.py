@@ -12,6 +12,7 @@ from typing import Any, Callable
 from .device import bare_uuid, short_bus
 
 Fields = dict[str, Callable[[Any], Any]]
+_ODD = (AttributeError, KeyError, TypeError, ValueError)  # answers of another shape, 'N/A'
 
 
 class Source:
@@ -54,7 +55,7 @@ class Source:
             try:
                 listed = self._smi.amdsmi_get_gpu_process_list(handle)
                 seen[key] = [[int(one["pid"]), int(one["mem"])] for one in listed]
-            except (self._smi.AmdSmiException, KeyError, TypeError, ValueError):
+            except (self._smi.AmdSmiException, *_ODD):
                 continue
         return seen
 
@@ -63,7 +64,8 @@ class Source:
         for name, read in fields.items():
             try:
                 values[name] = read(handle)
-            except (self._smi.AmdSmiException, KeyError, TypeError, ValueError) as error:
+            # AttributeError: another release of the library has other names.
+            except (self._smi.AmdSmiException, *_ODD) as error:
                 absent[name] = str(error)
         return values, absent
 

@@ -251,9 +251,13 @@ BACKENDS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {"cpu": Cpu, "cuda":
 
 
 def same_device(wanted: dict[str, Any], uuid: str, bus: str) -> bool:
-    """Whether a UUID or a PCI address that torch tells is the wanted one's."""
-    if wanted.get("uuid") and uuid:
-        return bare_uuid(wanted["uuid"]) == uuid
+    """Whether a UUID or a PCI address that torch tells is the wanted one's.
+
+    By UUID where both are written alike: of an AMD GPU the kernel tells 16 digits, torch 32.
+    """
+    known = bare_uuid(wanted.get("uuid") or "")
+    if uuid and len(known) == len(uuid):
+        return known == uuid
     return bool(wanted.get("bus") and bus) and short_bus(wanted["bus"]) == bus
 
 
