@@ -14,7 +14,7 @@ from .device import BACKENDS, DeviceMissing
 from .faults import Injector
 from .memory import Memory
 from .pulse import Pulse
-from .turn import Teller, Turn
+from .turn import Teller, turns
 
 
 def main() -> None:
@@ -59,12 +59,11 @@ def run(channel: protocol.Channel, config: dict[str, Any]) -> None:
     channel.send("ready", torch=torch.__version__, visible=device.visible, **device.describe())
     protocol.wait_for_go()
     teller = Teller(channel.send)
-    for name, number, seconds in config["turns"]:
-        channel.send("stage", name=name, round=number, t=round(teller.elapsed(), 2))
-        turn = Turn(teller, name, seconds, config["grace"])
-        result = stages[name].run(turn)
+    for number, turn in turns(teller, config["turns"], config["grace"]):
+        channel.send("stage", name=turn.stage, round=number, t=round(teller.elapsed(), 2))
+        result = stages[turn.stage].run(turn)
         now = round(teller.elapsed(), 2)
-        channel.send("result", name=name, round=number, t=now, errors=teller.told, **result)
+        channel.send("result", name=turn.stage, round=number, t=now, errors=teller.told, **result)
     channel.send("done")
 
 
