@@ -18,8 +18,9 @@ description:
     true product, which is proven on the host, so that a unit that is wrong the same way every time
     is found too.
   - A worker that is killed, hangs, runs out of memory or writes garbage is an outcome, never a hang
-    of this module. The whole ends after at most O(start_timeout) + O(seconds) + O(slack) seconds
-    and about ten seconds of cleaning up, and leaves no process behind.
+    of this module. The whole ends after at most O(start_timeout) + O(seconds) + O(slack) seconds,
+    with V(links) another O(slack), and about ten seconds of cleaning up, however many workers are
+    stuck, and leaves no process behind.
   - Told to stop (SIGTERM, SIGINT, SIGHUP, a lost connection) it kills its workers and says so.
   - Changes nothing on the node.
 options:

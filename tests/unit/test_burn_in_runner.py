@@ -1,7 +1,10 @@
-"""When the start signal is given: not beside other work, and not before one has looked."""
+"""When the start signal is given, and how whoever does not end by itself is ended."""
 
 from __future__ import annotations
 
+import dataclasses
+import signal
+import threading
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -21,17 +24,20 @@ PARAMETERS: dict[str, Any] = {
     "slack": 30,
     "memory_fraction": 0.9,
 }
-READY = {"event": "ready", "torch": "2.13.0", "visible": 1, "name": "NVIDIA H200", "uuid": "GPU-a"}
+READY = {"event": "ready", "torch": "2.13.0", "visible": 1, "name": "NVIDIA H200", "uuid": None}
+TWO = [{**PARAMETERS["accelerators"][0], "index": i, "uuid": "GPU-%s" % "ab"[i]} for i in range(2)]
 
 
 class FakeChild:
     """Says what it is given to say, and ends when it is told to go or is killed."""
 
     says: ClassVar[dict[str, list[dict[str, Any]]]] = {}
+    done: ClassVar[list[tuple[str, int]]] = []
 
     def __init__(self, python: str, entry: str, config: Any, environment: Any) -> None:
         self.entry, self.told, self.open = entry, list[str](), False
-        self.process = SimpleNamespace(pid=OURS if entry == "worker" else OURS + 1)
+        self.index = config["wanted"]["index"] if entry == "worker" else -1
+        self.process = SimpleNamespace(pid=OURS + self.index)
         self._events = [dict(event) for event in self.says[entry]]
 
     def events(self) -> list[dict[str, Any]]:
@@ -47,7 +53,11 @@ class FakeChild:
     def status(self) -> int | None:
         return 0 if self.entry == "worker" and "go" in self.told else None
 
+    def strike(self) -> None:
+        self.done.append(("strike", self.process.pid))
+
     def kill(self) -> bool:
+        self.done.append(("kill", self.process.pid))
         return True
 
     def close(self) -> None:
@@ -103,3 +113,51 @@ def test_it_begins_beside_others_where_that_is_allowed(monkeypatch: pytest.Monke
     seen = burn(monkeypatch, [OURS, STRANGER], allow_busy=True)
     assert ending(seen) == "finished"
     assert seen.allow_busy
+
+
+class Deaf(FakeChild):
+    """A worker that goes on until it is killed, and says what it is given to say."""
+
+    after_go: ClassVar[dict[int, list[dict[str, Any]]]] = {}
+
+    def events(self) -> list[dict[str, Any]]:
+        if self.entry != "worker" or "go" not in self.told:
+            return super().events()
+        return [dict(event) for event in self.after_go.get(self.index, [])]
+
+    def status(self) -> int | None:
+        return None
+
+
+def struck(monkeypatch: pytest.MonkeyPatch, **limits: float) -> Burn:
+    """Two workers that do not end by themselves."""
+    inventory = {"event": "inventory", "driver": "580", "devices": {}}
+    monkeypatch.setattr(FakeChild, "says", {"worker": [READY], "sampler": [inventory], "links": []})
+    monkeypatch.setattr(FakeChild, "done", [])
+    monkeypatch.setattr(runner, "Child", Deaf)
+    made = plan.make({**PARAMETERS, "accelerators": TWO, "stages": ["compute"], "allow_busy": True})
+    made = dataclasses.replace(made, limits=dataclasses.replace(made.limits, **limits), interval=0)
+    return runner.run(made)
+
+
+def test_all_who_are_late_are_struck_before_one_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = struck(monkeypatch, burn=0.3, slack=0.2)
+    assert [run.ending.kind for run in seen.devices if run.ending] == ["hang", "hang"]
+    words = [word for word, pid in FakeChild.done if pid >= OURS]
+    assert words == ["strike", "strike", "kill", "kill"]
+
+
+def test_whoever_is_told_to_stop_strikes_all_before_waiting_for_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    me = threading.main_thread().ident
+    assert me is not None
+    timer = threading.Timer(0.5, signal.pthread_kill, (me, signal.SIGTERM))
+    timer.start()
+    seen = struck(monkeypatch)
+    timer.join()
+    assert [run.ending.kind for run in seen.devices if run.ending] == ["interrupted"] * 2
+    words = [word for word, pid in FakeChild.done]
+    assert words[:2] == ["strike", "strike"]

@@ -81,10 +81,11 @@ class _Runner:
 
     def end(self) -> None:
         """Whatever happened: no process left, every child with an ending."""
+        running = self._running()
+        self._strike(running)  # before anything else is waited for
         self._stop_sampler()
-        for name, run_ in self._running():
-            why = self._burn.interrupted or "the burn-in itself failed"
-            self._finish(name, run_, Ending("interrupted", why))
+        why = self._burn.interrupted or "the burn-in itself failed"
+        self._finish_all(running, Ending("interrupted", why))
         self._burn.seconds = round(time.monotonic() - self._started, 2)
         self._progress.end()
 
@@ -186,27 +187,38 @@ class _Runner:
         ]
         if not used:
             return False
-        for name, run_ in self._running():
-            self._finish(name, run_, Ending("in_use", "; ".join(used)))
+        self._finish_all(self._running(), Ending("in_use", "; ".join(used)))
         return True
 
     def _enforce_deadlines(self) -> None:
-        limits = self._plan.limits
-        if time.monotonic() - self._started > limits.start:
-            for name, run_ in self._running():
-                if not run_.ready:
-                    self._finish(name, run_, Ending("start", "not ready after %g s" % limits.start))
-        for run_ in self._burning():
-            self._enforce(run_.name, run_, self._go, limits.after_go)
-        after = self._plan.links_seconds + limits.slack
-        if self._burn.links.ending is None:
-            self._enforce(LINKS, self._burn.links, self._links_go, after)
+        """End whoever is late: all are struck before one is waited for."""
+        late = [(name, run_, self._late(name, run_)) for name, run_ in self._running()]
+        self._strike([(name, run_) for name, run_, why in late if why])
+        for name, run_, why in late:
+            if why:
+                self._finish(name, run_, why)
 
-    def _enforce(self, name: str, run_: ChildRun, go: float | None, after: float) -> None:
-        if go is not None and time.monotonic() - go > after:
-            stage = run_.progress.get("stage") or (name if name == LINKS else "compute")
-            detail = "no end after %g s, last heard of in stage %s" % (after, stage)
-            self._finish(name, run_, Ending("hang", detail))
+    def _late(self, name: str, run_: ChildRun) -> Ending | None:
+        """Why a child has to be ended, if it has."""
+        limits, now = self._plan.limits, time.monotonic()
+        if not run_.ready and now - self._started > limits.start:
+            return Ending("start", "not ready after %g s" % limits.start)
+        go = self._links_go if name == LINKS else self._go
+        after = self._plan.links_seconds + limits.slack if name == LINKS else limits.after_go
+        if go is None or now - go <= after:
+            return None
+        stage = run_.progress.get("stage") or (name if name == LINKS else "compute")
+        return Ending("hang", "no end after %g s, last heard of in stage %s" % (after, stage))
+
+    def _strike(self, children: list[tuple[str, ChildRun]]) -> None:
+        """One that is stuck in the driver must not keep the others' end waiting."""
+        for name, _ in children:
+            self._children[name].strike()
+
+    def _finish_all(self, children: list[tuple[str, ChildRun]], ending: Ending) -> None:
+        self._strike(children)
+        for name, run_ in children:
+            self._finish(name, run_, ending)
 
     def _finish(self, name: str, run_: ChildRun, ending: Ending) -> None:
         child = self._children[name]
