@@ -17,6 +17,8 @@ description:
     random normals must repeat the device's own first one; products of whole numbers must be the
     true product, which is proven on the host, so that a unit that is wrong the same way every time
     is found too.
+  - A worker that says nothing for two minutes, or for O(start_timeout) where that is longer, is
+    hung, and so is one that is still there O(slack) seconds after its time.
   - A worker that is killed, hangs, runs out of memory or writes garbage is an outcome, never a hang
     of this module. The whole ends after at most O(start_timeout) + O(seconds) + O(slack) seconds,
     with V(links) another O(slack), and about ten seconds of cleaning up, however many workers are

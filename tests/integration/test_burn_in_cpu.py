@@ -318,3 +318,16 @@ def test_products_that_are_longer_than_wide(fault: tuple[int, str] | None, resul
     (compute,) = (o for o in judge.judge(seen) if o.id == "burn_in.compute.cpu")
     assert compute.result is result
     assert "512x2048x512 of random normals" in compute.observed or fault
+
+
+def test_a_worker_that_falls_silent_ends_long_before_the_deadline() -> None:
+    made = whole()
+    limits = dataclasses.replace(made.limits, burn=600.0, silence=3.0)
+    began = time.monotonic()
+    seen = runner.run(dataclasses.replace(made, limits=limits, inject=(0, "hang")))
+    ending = seen.devices[0].ending
+    assert ending is not None
+    assert ending.kind == "hang"
+    assert ending.detail.startswith("no word for 3 s, last heard of in stage compute")
+    assert time.monotonic() - began < 90
+    assert children() == []

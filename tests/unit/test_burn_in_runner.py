@@ -118,15 +118,26 @@ def test_it_begins_beside_others_where_that_is_allowed(monkeypatch: pytest.Monke
 class Deaf(FakeChild):
     """A worker that goes on until it is killed, and says what it is given to say."""
 
-    after_go: ClassVar[dict[int, list[dict[str, Any]]]] = {}
+    first_after_go: ClassVar[dict[int, list[dict[str, Any]]]] = {}
+    after_go: ClassVar[dict[int, list[dict[str, Any]]]] = {}  # again and again
 
     def events(self) -> list[dict[str, Any]]:
         if self.entry != "worker" or "go" not in self.told:
             return super().events()
-        return [dict(event) for event in self.after_go.get(self.index, [])]
+        first = self.first_after_go.pop(self.index, [])
+        return [dict(event) for event in (*first, *self.after_go.get(self.index, []))]
 
     def status(self) -> int | None:
         return None
+
+
+def stop_after(seconds: float) -> threading.Timer:
+    """This process is told to stop."""
+    me = threading.main_thread().ident
+    assert me is not None
+    timer = threading.Timer(seconds, signal.pthread_kill, (me, signal.SIGTERM))
+    timer.start()
+    return timer
 
 
 def struck(monkeypatch: pytest.MonkeyPatch, **limits: float) -> Burn:
@@ -152,12 +163,44 @@ def test_all_who_are_late_are_struck_before_one_is_waited_for(
 def test_whoever_is_told_to_stop_strikes_all_before_waiting_for_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    me = threading.main_thread().ident
-    assert me is not None
-    timer = threading.Timer(0.5, signal.pthread_kill, (me, signal.SIGTERM))
-    timer.start()
+    timer = stop_after(0.5)
     seen = struck(monkeypatch)
     timer.join()
     assert [run.ending.kind for run in seen.devices if run.ending] == ["interrupted"] * 2
     words = [word for word, pid in FakeChild.done]
     assert words[:2] == ["strike", "strike"]
+
+
+def beat(stage: str) -> dict[str, Any]:
+    return {"event": "progress", "stage": stage, "t": 1.0, "errors": 0}
+
+
+def test_a_worker_that_falls_silent_hangs_long_before_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other one goes on, and is heard."""
+    began = {"event": "stage", "name": "pulse", "t": 0.1}
+    monkeypatch.setattr(Deaf, "after_go", {0: [beat("compute")]})
+    monkeypatch.setattr(Deaf, "first_after_go", {1: [began]})
+    timer = stop_after(2.0)
+    seen = struck(monkeypatch, silence=0.7)
+    timer.join()
+    talking, silent = (run.ending for run in seen.devices)
+    assert talking is not None
+    assert silent is not None
+    assert (talking.kind, silent.kind) == ("interrupted", "hang")
+    assert silent.detail == "no word for 0.7 s, last heard of in stage pulse after 0 s"
+
+
+def test_a_worker_that_never_speaks_after_the_start_hangs_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = struck(monkeypatch, silence=0.5)
+    for run in seen.devices:
+        assert run.ending is not None
+        assert run.ending.detail == "no word for 0.5 s, last heard of in stage compute after 0 s"
+
+
+@pytest.mark.parametrize(("start", "silence"), [(120, 120), (60, 120), (600, 600)])
+def test_silence_is_as_long_as_the_start_and_two_minutes_at_least(start: int, silence: int) -> None:
+    assert plan.make({**PARAMETERS, "start_timeout": start}).limits.silence == silence

@@ -45,6 +45,7 @@ class _Runner:
     def __init__(self, plan: Plan, burn: Burn) -> None:
         self._plan, self._burn = plan, burn
         self._children: dict[str, Child] = {}
+        self._heard: dict[str, float] = {}  # when each child last said something
         self._sampler: Child | None = None
         self._progress = Progress(plan)
         self._started = time.monotonic()
@@ -126,6 +127,7 @@ class _Runner:
         status = child.status()  # before the events: what a dead child sent is all there
         try:
             for event in child.events():
+                self._heard[name] = time.monotonic()
                 events.take(run_, event)
         except ValueError as error:
             self._finish(name, run_, Ending("garbage", "it wrote %s" % error))
@@ -204,11 +206,17 @@ class _Runner:
         if not run_.ready and now - self._started > limits.start:
             return Ending("start", "not ready after %g s" % limits.start)
         go = self._links_go if name == LINKS else self._go
-        after = self._plan.links_seconds + limits.slack if name == LINKS else limits.after_go
-        if go is None or now - go <= after:
+        if go is None:
             return None
-        stage = run_.progress.get("stage") or (name if name == LINKS else "compute")
-        return Ending("hang", "no end after %g s, last heard of in stage %s" % (after, stage))
+        after = self._plan.links_seconds + limits.slack if name == LINKS else limits.after_go
+        if now - go > after:
+            words = "no end after %g s, last heard of in stage %s"
+            return Ending("hang", words % (after, events.stage_of(run_)))
+        heard = max(go, self._heard.get(name, go))
+        if now - heard > limits.silence:
+            words = "no word for %g s, last heard of in stage %s after %.0f s"
+            return Ending("hang", words % (limits.silence, events.stage_of(run_), heard - go))
+        return None
 
     def _strike(self, children: list[tuple[str, ChildRun]]) -> None:
         """One that is stuck in the driver must not keep the others' end waiting."""
