@@ -111,6 +111,14 @@ def test_a_precision_that_torch_cannot_multiply_is_told_and_the_rest_judged() ->
     assert "not by this torch: fp8 (no kernel for this device)" in outcome.observed
 
 
+def test_a_precision_that_failed_otherwise_is_not_passed_over() -> None:
+    run = device()
+    run.results[0]["failed"] = {"fp8": "CUBLAS_STATUS_EXECUTION_FAILED"}
+    outcome = find(judge.judge(burn(run)), "burn_in.compute.cuda0")
+    assert outcome.result is Result.INCOMPLETE
+    assert "not multiplied: fp8 (CUBLAS_STATUS_EXECUTION_FAILED)" in outcome.observed
+
+
 def test_one_round_that_was_not_covered_counts_among_many() -> None:
     run = device()
     run.results += [compute(), {"name": "memory", **memory(missed=["random"])}]

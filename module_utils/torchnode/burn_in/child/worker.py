@@ -11,6 +11,7 @@ from . import protocol
 from .bandwidth import Bandwidth
 from .compute import Compute
 from .device import BACKENDS, DeviceMissing
+from .errors import out_of_memory
 from .faults import Injector
 from .memory import Memory
 from .pulse import Pulse
@@ -43,9 +44,7 @@ def enter(work: Callable[[protocol.Channel, dict[str, Any]], None]) -> None:
 
 def kind_of(error: BaseException) -> str:
     """'oom' for every way in which torch says that memory ran out, else 'exception'."""
-    told = "%s %s" % (type(error).__name__, error)
-    signs = ("OutOfMemory", "MemoryError", "out of memory", "can't allocate memory")
-    return "oom" if any(sign in told for sign in signs) else "exception"
+    return "oom" if out_of_memory(error) else "exception"
 
 
 def run(channel: protocol.Channel, config: dict[str, Any]) -> None:
