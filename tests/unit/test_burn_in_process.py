@@ -42,3 +42,19 @@ def test_one_that_is_gone_already_is_no_error() -> None:
     with patch.context() as replaced:
         replaced.setattr(os, "killpg", killpg)
         assert child(1, 0).kill()
+
+
+@pytest.mark.parametrize(
+    ("link", "first"),
+    [("pid:[4026531836]", True), ("pid:[4026532290]", False), (None, False)],
+)
+def test_the_system_s_own_pid_namespace_is_known_by_its_number(
+    monkeypatch: pytest.MonkeyPatch, link: str | None, first: bool
+) -> None:
+    def readlink(path: str) -> str:
+        if link is None:
+            raise FileNotFoundError(path)
+        return link
+
+    monkeypatch.setattr(os, "readlink", readlink)
+    assert process.in_first_pid_namespace() is first

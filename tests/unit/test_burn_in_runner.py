@@ -67,6 +67,12 @@ class FakeChild:
         return ""
 
 
+@pytest.fixture(autouse=True)
+def a_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever these tests run in: the system's own namespace is said where it is meant."""
+    monkeypatch.setattr(runner, "in_first_pid_namespace", lambda: False)
+
+
 def burn(monkeypatch: pytest.MonkeyPatch, *looks: list[int], **change: Any) -> Burn:
     """One worker that is ready at once, and a sampler that lists these pids, look by look."""
     sampler = [{"event": "inventory", "driver": "580", "devices": {"a": {"bus": None}}}]
@@ -103,6 +109,47 @@ def test_it_waits_for_a_look_that_sees_its_own(monkeypatch: pytest.MonkeyPatch) 
 def test_it_begins_where_pids_cannot_be_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """After two looks: inside a container the driver tells the host's pids."""
     assert ending(burn(monkeypatch, [STRANGER])) == "finished"
+
+
+def test_it_does_not_begin_beside_somebody_where_pids_are_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runner, "in_first_pid_namespace", lambda: True)
+    assert ending(burn(monkeypatch, [STRANGER])) == "in_use"
+
+
+OOM = {"event": "fatal", "kind": "oom", "detail": "no room", "visible": 2}
+
+
+class Full(FakeChild):
+    """The first device has no room for its worker, the second has."""
+
+    def __init__(self, python: str, entry: str, config: Any, environment: Any) -> None:
+        super().__init__(python, entry, config, environment)
+        if self.index == 0:
+            self._events = [dict(OOM)]
+
+    def status(self) -> int | None:
+        return 5 if self.index == 0 and not self._events else super().status()
+
+
+def test_nothing_is_burned_beside_work_that_kept_a_worker_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That worker is gone when the others are ready; who filled its device computes on."""
+    devices = {"a": {"bus": None}, "b": {"bus": None}}
+    there = {"a": [[STRANGER, "vllm", 140 << 30]], "b": [[OURS + 1, "python", 1 << 30]]}
+    inventory = {"event": "inventory", "driver": "580", "devices": devices}
+    says = {"worker": [READY], "sampler": [inventory, {"event": "processes", "devices": there}]}
+    monkeypatch.setattr(FakeChild, "says", says)
+    monkeypatch.setattr(runner, "Child", Full)
+    seen = runner.run(plan.make({**PARAMETERS, "accelerators": TWO, "stages": ["compute"]}))
+    first, second = (run.ending for run in seen.devices)
+    assert first is not None
+    assert second is not None
+    assert first.detail == "cuda0 by pid 4711; the worker could not start: oom: no room"
+    assert (first.kind, second.kind) == ("in_use", "in_use")
+    assert second.detail == "cuda0 by pid 4711"
 
 
 def test_it_begins_where_nothing_tells_processes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,18 @@ MAX_OUTPUT = 8192  # bytes kept of what a child prints
 MAX_LINE = 1 << 20  # a result line that is longer is garbage
 KILL_WAIT = 5.0  # seconds for the kernel to take a killed process away
 
+#: A system's own pid namespace has a number that never changes: PROC_PID_INIT_INO, 0xEFFFFFFC, of
+#: https://github.com/torvalds/linux/blob/master/include/linux/proc_ns.h.
+FIRST_PID_NAMESPACE = "pid:[4026531836]"
+
+
+def in_first_pid_namespace() -> bool:
+    """Whether the pids that drivers tell are ours as well; False inside most containers."""
+    try:
+        return os.readlink("/proc/self/ns/pid") == FIRST_PID_NAMESPACE
+    except OSError:
+        return False
+
 
 class Child:
     """A child under the given interpreter, in its own session and process group.

@@ -105,6 +105,7 @@ class Burn:
     level: str = ""
     stages: tuple[str, ...] = ()
     pids: list[int] = field(default_factory=list)  # of our own processes
+    first_namespace: bool = False  # whether we see every process of the system by its own pid
     started: float = 0.0  # Unix time
     seconds: float = 0.0  # wall time, start-up included
     interrupted: str = ""

@@ -13,7 +13,7 @@ import time
 from ..stop_signals import HUNG_UP, LOST, StopSignals
 from . import events, judge_processes
 from .plan import REPRODUCIBLE, Plan
-from .process import Child
+from .process import Child, in_first_pid_namespace
 from .progress import Progress
 from .records import Burn, ChildRun, DeviceRun, Ending, LinksRun
 from .telemetry import take
@@ -53,6 +53,7 @@ class _Runner:
         self._go: float | None = None
         self._links_go: float | None = None
         burn.started, burn.allow_busy = time.time(), plan.allow_busy
+        burn.first_namespace = in_first_pid_namespace()
         burn.injected = "%d:%s" % plan.inject if plan.inject else ""
 
     def stop(self, why: str) -> None:
@@ -87,6 +88,8 @@ class _Runner:
         self._stop_sampler()
         why = self._burn.interrupted or "the burn-in itself failed"
         self._finish_all(running, Ending("interrupted", why))
+        for run_ in self._burn.devices:
+            run_.ending = judge_processes.explained(self._burn, run_)
         self._burn.seconds = round(time.monotonic() - self._started, 2)
         self._progress.end()
 
@@ -178,15 +181,14 @@ class _Runner:
         return not seen and now - self._ready < 2 * self._plan.interval + TICK
 
     def _refused(self) -> bool:
-        """Whether a device is in use, which ends every worker before it has begun."""
+        """Whether a device is in use, which ends every worker before it has begun.
+
+        Of those whose worker has ended already as well: the others would burn beside that work.
+        """
         if self._plan.allow_busy:
             return False
-        taken = {run_.name: judge_processes.strangers(self._burn, run_) for run_ in self._burning()}
-        used = [
-            "%s by pid %s" % (name, ", ".join(str(pid) for pid in sorted(pids)))
-            for name, pids in taken.items()
-            if pids
-        ]
+        used = [judge_processes.used_by(self._burn, run_) for run_ in self._burn.devices]
+        used = [words for words in used if words]
         if not used:
             return False
         self._finish_all(self._running(), Ending("in_use", "; ".join(used)))
