@@ -52,8 +52,8 @@ options:
     type: int
     default: 0
   stages:
-    description: Only these of the level's stages; V([]) for all. V(links) needs another one beside
-      it, and two devices.
+    description: Only these of the level's stages; V([]) for all. V(links) needs two devices, and is
+      left out with one; chosen alone it is refused there.
     type: list
     elements: str
     default: []

@@ -159,7 +159,7 @@ def make(parameters: Mapping[str, Any]) -> Plan:
         inject=_injection(parameters.get("inject"), devices),
         allow_busy=bool(parameters.get("allow_busy")),
         progress=progress or None,
-        interval=min(1.0, limits.burn / 8),
+        interval=min(1.0, sum(turn.seconds for turn in turns) / 8),
     )
 
 
@@ -214,9 +214,9 @@ def _stages(parameters: Mapping[str, Any], devices: int) -> tuple[str, ...]:
         if name not in levels.STAGES:
             raise _bad("stages", name, "some of %s" % ", ".join(levels.STAGES))
     stages = levels.order(chosen, devices)
-    if not [stage for stage in stages if stage != levels.TOGETHER]:
-        # The links are burned after the devices, and one device has none.
-        raise _bad("stages", list(chosen), "at least one stage that each device burns alone")
+    if not stages:
+        expected = "a stage beside them, for one device has no links"
+        raise _bad("stages", list(chosen), expected)
     return stages
 
 
