@@ -128,3 +128,14 @@ def test_the_pulsed_load_looks_at_the_clock_at_every_swing(
 ) -> None:
     done = pulsed(clock, monkeypatch).run(turn.Turn(teller(), "pulse", seconds, 30.0))
     assert done["swings"] == swings
+
+
+def test_one_device_s_flood_of_findings_leaves_room_for_another_s() -> None:
+    sent: list[dict[str, Any]] = []
+    made = turn.Teller(lambda event, **fields: sent.append(fields))
+    wrong = {"stage": "links", "check": "all_reduce"}
+    for _ in range(100):
+        made.tell([{**wrong, "device": "cuda0"}])
+    made.tell([{**wrong, "device": "cuda1"}])
+    assert [one["device"] for one in sent] == ["cuda0"] * turn.MAX_DEFECTS + ["cuda1"]
+    assert made.told == 101

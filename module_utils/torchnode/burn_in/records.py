@@ -79,6 +79,10 @@ class LinksRun(ChildRun):
     chosen: bool = False
     why_not: str = ""  # why it was not given the start
 
+    def found_on(self, device: str) -> int:
+        """Findings that were told of a device; of a flood the first of each check."""
+        return sum(found.get("device") == device for found in self.defects)
+
 
 @dataclass
 class Telemetry:

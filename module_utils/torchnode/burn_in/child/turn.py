@@ -27,8 +27,9 @@ class Teller:
         """Findings, at once: the worker may die of the same fault a moment later."""
         for found in defects:
             self.told += 1
-            # Each kind has room of its own: a flood of one must not hide what explains it.
-            kind = "%s %s" % (found.get("stage"), found.get("check"))
+            # Each kind has room of its own: a flood of one must not hide what explains it, nor one
+            # device's another's.
+            kind = "%s %s %s" % (found.get("stage"), found.get("check"), found.get("device"))
             self._told_of[kind] = self._told_of.get(kind, 0) + 1
             if self._told_of[kind] <= MAX_DEFECTS:
                 self.send("defect", **found)
