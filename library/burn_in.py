@@ -143,9 +143,9 @@ torchnode:
       elements: dict
     burn_in:
       description: C(at), C(seconds), C(backend), C(interrupted), C(injected), C(torch), C(driver),
-        C(columns) and C(devices), each with C(name), C(model), C(uuid), C(ending), C(samples)
-        (rows of C(columns); TFLOP/s of the products alone), C(totals), C(work) and C(memory).
-        Absent in check mode.
+        C(memory_fraction), C(columns) and C(devices), each with C(name), C(model), C(uuid),
+        C(ending), C(samples) (rows of C(columns); TFLOP/s of the products alone), C(totals),
+        C(work) and C(memory). Absent in check mode.
       type: dict
 """
 

@@ -108,6 +108,7 @@ class Burn:
     links: LinksRun = field(default_factory=LinksRun)
     level: str = ""
     stages: tuple[str, ...] = ()
+    memory_fraction: float = 0.0  # of the free memory, that the memory stage was to test
     pids: list[int] = field(default_factory=list)  # of our own processes
     first_namespace: bool = False  # whether we see every process of the system by its own pid
     started: float = 0.0  # Unix time

@@ -31,6 +31,7 @@ def run(plan: Plan) -> Burn:
     ]
     links = LinksRun(chosen=plan.links_seconds > 0)
     burn = Burn(plan.backend, devices, links=links, level=plan.level, stages=plan.stages)
+    burn.memory_fraction = float(plan.worker["memory_fraction"])
     runner = _Runner(plan, burn)
     with StopSignals(runner.stop):
         try:

@@ -27,6 +27,7 @@ def summary(burn: Burn) -> dict[str, Any]:
         "backend": burn.backend,
         "level": burn.level,
         "stages": list(burn.stages),
+        "memory_fraction": burn.memory_fraction,
         "interrupted": burn.interrupted,
         "injected": burn.injected,
         "torch": versions[0] if versions else None,
