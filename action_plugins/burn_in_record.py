@@ -29,8 +29,9 @@ class ActionModule(ActionBase):
         facts, stack = from_data(Facts, given["facts"]), from_data(Stack, given["stack"])
         devices = max(1, sum(a.backend == stack.backend for a in facts.accelerators))
         asked = burn_in_record.wanted(
-            str(given["level"]), float(given["seconds"]), given["stages"], devices
-        )
+            str(given["level"]), float(given["seconds"]), given["stages"], devices,
+            float(given["memory_fraction"]),
+        )  # fmt: skip
         part = (facts.record or {}).get("burn_in")
         why = burn_in_record.insufficient(
             part, records.identity(facts, stack), asked, _torch(given["verified"]), time.time()

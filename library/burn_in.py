@@ -17,9 +17,12 @@ description:
     random normals must repeat the device's own first one; products of whole numbers must be the
     true product, which is proven on the host, so that a unit that is wrong the same way every time
     is found too.
+  - A worker that says nothing for two minutes, or for O(start_timeout) where that is longer, is
+    hung, and so is one that is still there O(slack) seconds after its time.
   - A worker that is killed, hangs, runs out of memory or writes garbage is an outcome, never a hang
-    of this module. The whole ends after at most O(start_timeout) + O(seconds) + O(slack) seconds
-    and about ten seconds of cleaning up, and leaves no process behind.
+    of this module. The whole ends after at most O(start_timeout) + O(seconds) + O(slack) seconds,
+    with V(links) another O(slack), and about ten seconds of cleaning up, however many workers are
+    stuck, and leaves no process behind.
   - Told to stop (SIGTERM, SIGINT, SIGHUP, a lost connection) it kills its workers and says so.
   - Changes nothing on the node.
 options:
@@ -49,8 +52,8 @@ options:
     type: int
     default: 0
   stages:
-    description: Only these of the level's stages; V([]) for all. V(links) needs another one beside
-      it, and two devices.
+    description: Only these of the level's stages; V([]) for all. V(links) needs two devices, and is
+      left out with one; chosen alone it is refused there.
     type: list
     elements: str
     default: []
@@ -140,9 +143,9 @@ torchnode:
       elements: dict
     burn_in:
       description: C(at), C(seconds), C(backend), C(interrupted), C(injected), C(torch), C(driver),
-        C(columns) and C(devices), each with C(name), C(model), C(uuid), C(ending), C(samples)
-        (rows of C(columns); TFLOP/s of the products alone), C(totals), C(work) and C(memory).
-        Absent in check mode.
+        C(memory_fraction), C(columns) and C(devices), each with C(name), C(model), C(uuid),
+        C(ending), C(samples) (rows of C(columns); TFLOP/s of the products alone), C(totals),
+        C(work) and C(memory). Absent in check mode.
       type: dict
 """
 

@@ -8,7 +8,7 @@ short_description: Say whether the node's last burn-in stands for this run's
 description:
   - Holds the burn-in part of the node's record against what is asked for. It counts while it has
     not expired, passed, is of the same driver, stack, torch and devices, and of the same level or a
-    higher one, with all the stages and at least the time.
+    higher one, with all the stages, at least the time and at least the share of the memory.
   - One that failed, was interrupted, or could not measure never counts.
   - Runs on the controller; the node is not touched.
 options:
@@ -37,6 +37,10 @@ options:
     type: list
     elements: str
     required: true
+  memory_fraction:
+    description: The share of the free memory that is asked for.
+    type: float
+    required: true
   force:
     description: No record counts.
     type: bool
@@ -57,6 +61,7 @@ EXAMPLES = r"""
     level: quick
     seconds: 0
     stages: []
+    memory_fraction: 0.96
     force: false
   register: _reused
 """
@@ -68,7 +73,7 @@ fresh:
   type: bool
 torchnode:
   description: The outcome C(burn_in.record), which says why not where it does not, and C(wanted),
-    the level, seconds of work and stages that are asked for.
+    the level, seconds of work, stages and share of the memory that are asked for.
   returned: always
   type: dict
 """

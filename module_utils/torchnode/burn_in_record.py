@@ -19,19 +19,26 @@ _GOOD = (Result.PASS.value, Result.WARN.value)
 
 @dataclass(frozen=True)
 class Wanted:
-    """The burn-in that a run asks for: ``seconds`` of work, ``stages`` in their order."""
+    """The burn-in that a run asks for: ``seconds`` of work, ``stages`` in their order.
+
+    ``memory_fraction``: the share of the free memory that the memory stage tests.
+    """
 
     level: str
     seconds: float
     stages: Tuple[str, ...]
+    memory_fraction: float
 
 
-def wanted(level: str, seconds: float, stages: Sequence[str], devices: int) -> Optional[Wanted]:
+def wanted(
+    level: str, seconds: float, stages: Sequence[str], devices: int, memory_fraction: float
+) -> Optional[Wanted]:
     """What the variables ask for on a node with so many devices; None for an unknown level."""
     known = LEVELS.get(level)
     if known is None:
         return None
-    return Wanted(level, float(seconds or known.seconds), order(stages, devices))
+    own_seconds = float(seconds or known.seconds)
+    return Wanted(level, own_seconds, order(stages, devices), memory_fraction)
 
 
 def part(
@@ -63,6 +70,7 @@ def part(
         "level": burned.get("level"),
         "seconds": (asked or {}).get("seconds"),
         "stages": list(burned.get("stages") or ()),
+        "memory_fraction": burned.get("memory_fraction"),
         "torch": burned.get("torch"),
         "driver": burned.get("driver"),
         "figures": fleet.essence(burned),
@@ -120,6 +128,10 @@ def _less(given: Mapping[str, Any], asked: Wanted) -> str:
     seconds = given.get("seconds") or 0
     if seconds < asked.seconds:
         return "burned in for %g s, not %g s" % (seconds, asked.seconds)
+    share = given.get("memory_fraction") or 0
+    if "memory" in asked.stages and share < asked.memory_fraction:
+        words = "burned in with %g %% of the free memory, not %g %%"
+        return words % (100 * share, 100 * asked.memory_fraction)
     return ""
 
 
@@ -129,11 +141,20 @@ def reused(given: Mapping[str, Any]) -> Outcome:
     return Outcome(
         REUSED, Stage.BURN_IN.value, Result.WARN if warned else Result.PASS,
         observed="burned in on %s, record reused: level %s, %g s of %s"
-        % (given["at"], given["level"], given["seconds"], ", ".join(given["stages"])),
+        % (given["at"], given["level"], given["seconds"], ", ".join(_stages(given))),
         expected="a burn-in, or a fresh record of one",
         cause="That burn-in passed with a warning: %s." % given.get("reason") if warned else "",
         remedy=_FORCE if warned else "",
     )  # fmt: skip
+
+
+def _stages(given: Mapping[str, Any]) -> List[str]:
+    """The recorded stages; memory with how much of it, where that was recorded."""
+    share = given.get("memory_fraction")
+    if not share:
+        return list(given["stages"])
+    how_much = {"memory": "memory (%g %% of what was free)" % (100 * share)}
+    return [how_much.get(stage, stage) for stage in given["stages"]]
 
 
 _FORCE = (

@@ -52,7 +52,7 @@ PURE = {
         "judge_counters", "judge_kernel_log", "judge_links", "judge_processes", "judge_settings",
         "judge_work",
         "judge_worker", "judging", "levels", "link_gates", "rates", "records", "robust",
-        "telemetry",
+        "telemetry", "thinning",
     )),
     *(name for name in MODULES if name == "data" or name.startswith("data.")),
 }  # fmt: skip

@@ -18,7 +18,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from ansible.module_utils.torchnode.burn_in import judge, plan, runner
+from ansible.module_utils.torchnode.burn_in import judge, levels, plan, runner
 from ansible.module_utils.torchnode.outcome import Result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -318,3 +318,32 @@ def test_products_that_are_longer_than_wide(fault: tuple[int, str] | None, resul
     (compute,) = (o for o in judge.judge(seen) if o.id == "burn_in.compute.cpu")
     assert compute.result is result
     assert "512x2048x512 of random normals" in compute.observed or fault
+
+
+def test_a_worker_that_falls_silent_ends_long_before_the_deadline() -> None:
+    made = whole()
+    limits = dataclasses.replace(made.limits, burn=600.0, silence=3.0)
+    began = time.monotonic()
+    seen = runner.run(dataclasses.replace(made, limits=limits, inject=(0, "hang")))
+    ending = seen.devices[0].ending
+    assert ending is not None
+    assert ending.kind == "hang"
+    assert ending.detail.startswith("no word for 3 s, last heard of in stage compute")
+    assert time.monotonic() - began < 90
+    assert children() == []
+
+
+def test_links_can_be_burned_alone() -> None:
+    """The workers have no turns; they end, and the links' process drives their devices."""
+    twins = tuple(plan.Device("cpu%d" % index, index, "") for index in range(2))
+    made = whole()
+    alone = (levels.Turn("links", 1, 1.0),)
+    limits = dataclasses.replace(made.limits, burn=0.0)
+    worker = {**made.worker, "turns": []}
+    seen = runner.run(whole(devices=twins, turns=alone, limits=limits, worker=worker))
+    results = {outcome.id: outcome.result for outcome in judge.judge(seen)}
+    assert results["burn_in.worker.cpu0"] is results["burn_in.worker.cpu1"] is Result.PASS
+    assert results["burn_in.links"] is Result.PASS
+    assert results["burn_in.compute.cpu0"] is Result.SKIPPED
+    assert [result["name"] for result in seen.links.results] == ["host", "peers", "all_reduce"]
+    assert children() == []

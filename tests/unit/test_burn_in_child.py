@@ -187,11 +187,85 @@ def test_two_batches_fit_into_the_ring(one: float, slots: int, size: int) -> Non
         (MemoryError(), "oom"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "oom"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "oom"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "oom"),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), "exception"),
     ],
 )
 def test_running_out_of_memory_is_told_apart(error: Exception, kind: str) -> None:
     assert worker.kind_of(error) == kind
+
+
+NO_KERNEL = RuntimeError("\"addmm_impl_cpu_\" not implemented for 'BFloat16'")
+TOO_OLD = RuntimeError("CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling cublasLtMatmul\nmore")
+ONLY_ON = RuntimeError("torch._scaled_mm is only supported on devices with capability >= 8.9")
+SIGNATURE = TypeError("_scaled_mm() got an unexpected keyword argument 'out'")
+EXECUTION = RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED")
+SHAPE = ValueError("Invalid scaling configuration")
+MEMORY = RuntimeError("CUDA out of memory. Tried to allocate 2 MiB")
+
+
+def tried(
+    monkeypatch: pytest.MonkeyPatch, backend: str, name: str, error: Exception
+) -> tuple[list[str], dict[str, str], dict[str, str]]:
+    """fp32 can be multiplied, the named precision raises."""
+
+    def multiply(torch: Any, device: Any, precision: Any) -> None:
+        if precision.name == name:
+            raise error
+
+    monkeypatch.setattr(precisions, "_multiply_some", multiply)
+    torch = SimpleNamespace(ones=lambda count, device: SimpleNamespace(cpu=lambda: None))
+    device = SimpleNamespace(name=backend, handle=None)
+    return precisions.usable(torch, device, [name, "fp32"])
+
+
+@pytest.mark.parametrize(
+    ("backend", "name", "error"),
+    [
+        ("cuda", "fp8", TOO_OLD),
+        ("cuda", "fp8", ONLY_ON),
+        ("cuda", "fp4", SIGNATURE),
+        ("cpu", "bf16", NO_KERNEL),
+    ],
+)
+def test_a_precision_that_this_torch_lacks_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, backend: str, name: str, error: Exception
+) -> None:
+    said = str(error).partition("\n")[0]
+    assert tried(monkeypatch, backend, name, error) == (["fp32"], {name: said}, {})
+
+
+@pytest.mark.parametrize("error", [EXECUTION, SHAPE])
+def test_a_narrow_one_that_fails_otherwise_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    assert tried(monkeypatch, "cuda", "fp8", error) == (["fp32"], {}, {"fp8": str(error)})
+
+
+@pytest.mark.parametrize(
+    ("backend", "name", "error"),
+    [
+        *(("cuda", name, EXECUTION) for name in ("fp64", "tf32", "bf16", "fp16")),
+        ("cuda", "bf16", TOO_OLD),
+        ("rocm", "bf16", NO_KERNEL),
+        ("cuda", "fp64", MEMORY),
+        ("cuda", "fp8", MEMORY),
+        ("cpu", "bf16", MEMORY),
+        ("cpu", "bf16", EXECUTION),
+    ],
+)
+def test_what_the_part_s_units_are_enough_for_must_be_multiplied(
+    monkeypatch: pytest.MonkeyPatch, backend: str, name: str, error: Exception
+) -> None:
+    """The heat above all: without it another precision would be judged in its place."""
+    with pytest.raises(type(error)) as caught:
+        tried(monkeypatch, backend, name, error)
+    assert caught.value is error
+
+
+def test_where_nothing_is_multiplied_there_is_no_burn_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match=r"no precision here.*not implemented"):
+        tried(monkeypatch, "cpu", "fp32", NO_KERNEL)
 
 
 class FakeNvml(SimpleNamespace):

@@ -13,6 +13,7 @@ from ansible.module_utils.torchnode.burn_in import judge, progress, rates, summa
 from ansible.module_utils.torchnode.burn_in.records import (
     ENDINGS,
     Ending,
+    LinksRun,
     Telemetry,
 )
 from ansible.module_utils.torchnode.data.parts_ceilings import CEILINGS, ceiling
@@ -109,6 +110,14 @@ def test_a_precision_that_torch_cannot_multiply_is_told_and_the_rest_judged() ->
     outcome = find(judge.judge(burn(run)), "burn_in.compute.cuda0")
     assert outcome.result is Result.PASS
     assert "not by this torch: fp8 (no kernel for this device)" in outcome.observed
+
+
+def test_a_precision_that_failed_otherwise_is_not_passed_over() -> None:
+    run = device()
+    run.results[0]["failed"] = {"fp8": "CUBLAS_STATUS_EXECUTION_FAILED"}
+    outcome = find(judge.judge(burn(run)), "burn_in.compute.cuda0")
+    assert outcome.result is Result.INCOMPLETE
+    assert "not multiplied: fp8 (CUBLAS_STATUS_EXECUTION_FAILED)" in outcome.observed
 
 
 def test_one_round_that_was_not_covered_counts_among_many() -> None:
@@ -312,6 +321,19 @@ def test_progress_names_the_worst_temperature_and_the_errors() -> None:
     assert state["text"].endswith("3 ERRORS")
     waiting = progress.snapshot(seen, 0.0, 20.0, burning=False)
     assert waiting["text"] == "burning in, waiting for every device to be ready"
+
+
+def test_errors_between_devices_are_those_of_the_device_that_they_name() -> None:
+    links = LinksRun(chosen=True, told=20)  # 17 more were only counted
+    links.defects = [{"check": "peer", "device": "cuda1", "source": "cuda0"}] * 2
+    links.defects.append({"check": "all_reduce", "device": "cuda0"})
+    seen = burn(device(0), device(1, told=3), links=links)
+    state = progress.snapshot(seen, 15.0, 20.0, burning=True)
+    assert (state["stage"], state["errors"]) == ("links", 23)
+    assert state["text"].endswith("23 ERRORS")
+    assert [d["errors"] for d in state["devices"]] == [1, 5]
+    recorded = summary.summary(seen)["devices"]
+    assert [d["totals"]["errors"] for d in recorded] == [1, 5]
 
 
 def test_ceilings_are_sourced_and_exact() -> None:

@@ -8,8 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from burn_in_samples import burn as node
+from burn_in_samples import device
 
-from ansible.module_utils.torchnode.burn_in import child, judge_links
+from ansible.module_utils.torchnode.burn_in import child, judge, judge_links, summary
 from ansible.module_utils.torchnode.burn_in.child import all_reduce, links
 from ansible.module_utils.torchnode.burn_in.records import Burn, DeviceRun, Ending, LinksRun
 from ansible.module_utils.torchnode.outcome import Outcome, Result
@@ -66,6 +68,22 @@ def test_clean_links_pass_in_everything() -> None:
         ("burn_in.peers", Result.PASS),
         ("burn_in.all_reduce", Result.PASS),
     ]
+
+
+def test_links_alone_are_judged_and_what_else_there_is_was_not_asked_for() -> None:
+    devices = [
+        device(index, chosen=("links",), results=[], samples=[], visible=2) for index in range(2)
+    ]
+    seen = node(*devices, links=burn(peers(2), reduced(2, 350.0)).links, stages=("links",))
+    found = judge.judge(seen)
+    assert not {o.result for o in found} & {Result.FAIL, Result.WARN, Result.INCOMPLETE}
+    passed = {o.id for o in found if o.result is Result.PASS}
+    assert {"burn_in.devices", "burn_in.links", "burn_in.peers", "burn_in.all_reduce"} <= passed
+    assert {"burn_in.worker.cuda0", "burn_in.worker.cuda1"} <= passed
+    told = {o.id: o.cause for o in found if o.result is Result.SKIPPED}
+    for check in ("compute", "pulse", "memory", "bandwidth", "throughput"):
+        assert told["burn_in.%s.cuda1" % check] == "The stage is not among those asked for: links."
+    assert summary.summary(seen)["devices"][0]["work"] == []
 
 
 def test_what_was_not_asked_for_is_skipped() -> None:

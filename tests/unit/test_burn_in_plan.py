@@ -48,7 +48,7 @@ VALID: dict[str, Any] = {
         ({"seconds": -1}, "seconds", "-1"),
         ({"level": "slow"}, "level", "'slow'"),
         ({"stages": ["memory", "gpu"]}, "stages", "'gpu'"),
-        ({"stages": ["links"]}, "stages", "['links']"),
+        ({"stages": ["links"], "accelerators": [GPU]}, "stages", "['links']"),
         ({"precisions": ["fp7"]}, "precisions", "'fp7'"),
         ({"distribution": "zeros"}, "distribution", "'zeros'"),
         ({"slack": -1}, "slack", "-1"),
@@ -106,6 +106,17 @@ def test_one_device_has_no_links_and_one_stage_all_the_time() -> None:
     assert "links" not in plan.make({**VALID, "accelerators": [GPU]}).stages
     made = plan.make({**VALID, "stages": ["memory"]})
     assert [(turn.name, turn.seconds) for turn in made.turns] == [("memory", 20.0)]
+
+
+@pytest.mark.parametrize("stage", levels.STAGES)
+def test_every_stage_can_be_chosen_alone(stage: str) -> None:
+    """The workers of links alone have no turns: they count the devices and end."""
+    made = plan.make({**VALID, "stages": [stage]})
+    assert [(turn.name, turn.seconds) for turn in made.turns] == [(stage, 20.0)]
+    assert (made.stages, made.interval) == ((stage,), 1.0)
+    together = stage == "links"
+    assert (made.links_seconds, made.limits.burn) == ((20.0, 0.0) if together else (0.0, 20.0))
+    assert len(made.worker["turns"]) == (0 if together else 1)
 
 
 @pytest.mark.parametrize(("given", "cap"), [(0, 256 << 20), (1 << 20, 1 << 20)])

@@ -42,6 +42,7 @@ def summary(**change: Any) -> dict[str, Any]:
     return {
         "level": "standard",
         "stages": ALL,
+        "memory_fraction": 0.96,
         "torch": TORCH,
         "driver": "580.159.04",
         "injected": "",
@@ -50,8 +51,10 @@ def summary(**change: Any) -> dict[str, Any]:
     }
 
 
-def asked(level: str = "standard", seconds: float = 0, stages: Any = ()) -> Any:
-    return burn_in_record.wanted(level, seconds, stages, 2)
+def asked(
+    level: str = "standard", seconds: float = 0, stages: Any = (), memory: float = 0.96
+) -> Any:
+    return burn_in_record.wanted(level, seconds, stages, 2, memory)
 
 
 def part(*outcomes: Outcome, previous: Any = None, **change: Any) -> Any:
@@ -76,6 +79,7 @@ def test_what_was_burned_stands_in_it() -> None:
         "level": "standard",
         "seconds": 480.0,
         "stages": ALL,
+        "memory_fraction": 0.96,
         "torch": TORCH,
         "driver": "580.159.04",
         "figures": fleet.essence(summary()),
@@ -89,7 +93,7 @@ def test_a_fresh_one_stands_for_this_run_s() -> None:
     assert (told.id, told.result, told.required) == ("burn_in.record", Result.PASS, True)
     assert told.observed == (
         "burned in on 2026-11-22T12:00:00Z, record reused: level standard, 480 s of "
-        "compute, pulse, bandwidth, memory, links"
+        "compute, pulse, bandwidth, memory (96 % of what was free), links"
     )
 
 
@@ -125,6 +129,30 @@ def test_a_missing_stage_is_missing() -> None:
     made = part(stages=["compute", "memory"])
     assert why_not(made) == "burned in without pulse, bandwidth, links"
     assert why_not(made, asked(stages=["memory"])) == ""
+
+
+@pytest.mark.parametrize(
+    ("tested", "wanted", "stages", "said"),
+    [
+        (0.96, 0.96, (), ""),
+        (0.96, 0.5, (), ""),
+        (0.1, 0.96, (), "burned in with 10 % of the free memory, not 96 %"),
+        (None, 0.96, (), "burned in with 0 % of the free memory, not 96 %"),  # by an older version
+        (0.1, 0.96, ["compute"], ""),  # nobody asks for memory
+    ],
+)
+def test_it_must_be_as_much_memory_as_is_asked_for(
+    tested: Any, wanted: float, stages: Any, said: str
+) -> None:
+    made = part(memory_fraction=tested)
+    assert why_not(made, asked(stages=stages, memory=wanted)) == said
+
+
+def test_memory_that_was_not_burned_is_not_named() -> None:
+    told = burn_in_record.reused(part(stages=["compute"])).observed
+    assert told.endswith("480 s of compute")
+    older = burn_in_record.reused(part(stages=["memory"], memory_fraction=None)).observed
+    assert older.endswith("480 s of memory")
 
 
 def test_a_failed_one_never_counts() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from burn_in_samples import burn, device, find
 
-from ansible.module_utils.torchnode.burn_in import judge, telemetry
+from ansible.module_utils.torchnode.burn_in import judge, judge_processes, telemetry
 from ansible.module_utils.torchnode.burn_in.child import amdsmi, kernel_log, nvml, nvml_counters
 from ansible.module_utils.torchnode.burn_in.records import Burn, Ending, Telemetry
 from ansible.module_utils.torchnode.data import xid
@@ -166,6 +166,60 @@ def test_somebody_else_on_the_device_is_named(
     assert outcome.result is result
     if result in (Result.WARN, Result.FAIL):
         assert "pid 4711 (train.py), 40960 MiB" in outcome.observed
+
+
+def test_in_the_system_s_own_namespace_pids_are_known_without_ours() -> None:
+    """A worker for which the device had no room is not listed."""
+    seen = burn(first_namespace=True)
+    seen.telemetry.processes["0"] = stranger(7.5)
+    assert judged(seen, "burn_in.other_processes.cuda0").result is Result.FAIL
+    seen.telemetry.processes["0"] = MINE
+    assert judged(seen, "burn_in.other_processes.cuda0").result is Result.PASS
+
+
+def test_one_of_ours_on_another_device_shows_whose_pids_they_are() -> None:
+    seen = burn(device(0), device(1))
+    seen.telemetry.processes["0"] = stranger(7.5)
+    assert judged(seen, "burn_in.other_processes.cuda0").result is Result.FAIL
+
+
+#: How a worker ended that never got ready, whether a stranger was there, and what it is then.
+KEPT_OUT = [
+    ("oom", stranger(-1.0), "in_use"),
+    ("exception", stranger(-1.0), "in_use"),
+    ("import", stranger(-1.0), "import"),
+    ("oom", {}, "oom"),
+    ("exception", MINE, "exception"),
+]
+
+
+@pytest.mark.parametrize(("kind", "processes", "told"), KEPT_OUT)
+def test_a_worker_that_a_full_device_kept_out_did_not_begin(
+    kind: str, processes: dict[int, dict[str, Any]], told: str
+) -> None:
+    run = device(results=[], done=False, ready={}, ending=Ending(kind, "no room", "its words"))
+    seen = burn(run, first_namespace=True)
+    seen.telemetry.processes["0"] = processes
+    run.ending = judge_processes.explained(seen, run)
+    assert run.ending is not None
+    assert (run.ending.kind, run.ending.output) == (told, "its words")
+    if told == "in_use":
+        assert run.ending.detail == (
+            "cuda0 by pid 4711; the worker could not start: %s: no room" % kind
+        )
+        run.visible = None  # it could not ask
+        first = worst(judge.judge(seen))
+        assert first is not None
+        assert (first.id, first.result) == ("burn_in.other_processes.cuda0", Result.INCOMPLETE)
+        assert "pid 4711 (train.py), 40960 MiB" in first.observed
+
+
+def test_a_worker_that_had_begun_or_was_allowed_to_is_judged_by_its_own_end() -> None:
+    ended = Ending("oom", "no room")
+    for run, allowed in ((device(ending=ended), False), (device(ready={}, ending=ended), True)):
+        seen = burn(run, allow_busy=allowed)
+        seen.telemetry.processes["0"] = {**MINE, **stranger(-1.0)}
+        assert judge_processes.explained(seen, run) is ended
 
 
 def test_somebody_else_warns_where_that_was_allowed() -> None:

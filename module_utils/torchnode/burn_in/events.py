@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any
 
+from .levels import TOGETHER
 from .records import ChildRun, DeviceRun, Ending
 
 
@@ -48,6 +49,14 @@ def ending(run: ChildRun, status: int) -> Ending:
     if status or not run.done:
         return Ending("exit", "exit status %d" % status)
     return Ending("finished")
+
+
+def stage_of(run: ChildRun) -> str:
+    """The stage that a child was last in, or was to begin with."""
+    if isinstance(run, DeviceRun):
+        chosen = [stage for stage in run.chosen if stage != TOGETHER]
+        return str(run.spans[-1][0]) if run.spans else "".join(chosen[:1]) or "start"
+    return TOGETHER
 
 
 def _ready(run: ChildRun, event: dict[str, Any]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..outcome import Outcome, Result
-from .judging import STAGE
-from .records import Burn, DeviceRun
+from .judging import STAGE, ended
+from .records import Burn, DeviceRun, Ending
 from .telemetry import key_of
 
 _REMEDY = (
@@ -22,13 +22,44 @@ _REMEDY_REFUSED = (
 def strangers(burn: Burn, run: DeviceRun) -> dict[int, dict[str, Any]]:
     """Who computes on the device and is none of the burn-in's own processes, by pid.
 
-    Empty where ours are not listed: inside a container the driver may tell other pids than this
-    system does, and ours cannot be told from others'.
+    Empty where the pids that the driver tells may be another namespace's: then ours cannot be told
+    from others'.
     """
     found = burn.telemetry.processes.get(key_of(burn, run), {})
-    if not set(found) & set(burn.pids):
+    if not _told_apart(burn):
         return {}
     return {pid: told for pid, told in found.items() if pid not in burn.pids}
+
+
+def _told_apart(burn: Burn) -> bool:
+    """Whether the driver's pids are this system's: by the kernel's word, or because one is ours."""
+    every = {pid for found in burn.telemetry.processes.values() for pid in found}
+    return burn.first_namespace or bool(every & set(burn.pids))
+
+
+def used_by(burn: Burn, run: DeviceRun) -> str:
+    """'cuda0 by pid 4711', or '' where nobody else is on the device."""
+    pids = sorted(strangers(burn, run))
+    return "%s by pid %s" % (run.name, ", ".join(map(str, pids))) if pids else ""
+
+
+def explained(burn: Burn, run: DeviceRun) -> Ending | None:
+    """The worker's ending; of one that could not start where somebody else was, that it was so.
+
+    On a device that is full, or lent to one process alone, torch runs out of memory or is refused.
+    """
+    ending = run.ending
+    if ending is None or ending.kind not in ("oom", "exception") or burn.allow_busy:
+        return ending
+    if not _kept_out(run, strangers(burn, run)):
+        return ending
+    detail = "%s; the worker could not start: %s" % (used_by(burn, run), ended(run))
+    return Ending("in_use", detail, ending.output)
+
+
+def _kept_out(run: DeviceRun, seen: dict[int, dict[str, Any]]) -> bool:
+    """Whether the worker never got ready on a device that was somebody else's before the start."""
+    return not run.ready and any(told["since"] < 0 for told in seen.values())
 
 
 def listed(burn: Burn, run: DeviceRun) -> bool:
@@ -52,7 +83,7 @@ def others(burn: Burn, run: DeviceRun) -> Outcome:
         cause = "Who else is on the device cannot be read: %s." % why
         return Outcome(identity, STAGE, Result.SKIPPED, "not measured", expected, cause)
     found = burn.telemetry.processes[key]
-    if found and not set(found) & set(burn.pids):
+    if found and not _told_apart(burn):
         cause = "The driver tells other pids than this system does (a container's own numbers)."
         observed = "%d process(es), none with a pid of this system" % len(found)
         return Outcome(identity, STAGE, Result.SKIPPED, observed, expected, cause)
@@ -60,7 +91,7 @@ def others(burn: Burn, run: DeviceRun) -> Outcome:
     if not seen:
         return Outcome(identity, STAGE, Result.PASS, "nobody else", expected)
     observed = "; ".join(_words(pid, told) for pid, told in sorted(seen.items()))
-    if run.ending and run.ending.kind == "in_use":
+    if (run.ending and run.ending.kind == "in_use") or _kept_out(run, seen):
         cause = "%s is in use, so the burn-in was not begun." % run.name
         return Outcome(
             identity, STAGE, Result.INCOMPLETE, observed, expected, cause, _REMEDY_REFUSED

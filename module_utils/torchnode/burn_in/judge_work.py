@@ -45,14 +45,26 @@ def compute(run: DeviceRun) -> Outcome:
             cause="The time was too short for a product of each kind.",
             remedy="Raise torchnode_burn_in_seconds and burn in again.",
         )
-    observed += "; all bits checked" + _left_out(run)
+    observed += "; all bits checked" + _without(run, "left_out", "; not by this torch: %s (%s)")
+    failed = _without(run, "failed", "; not multiplied: %s (%s)")
+    if failed:
+        return Outcome(
+            identity,
+            STAGE,
+            Result.INCOMPLETE,
+            observed=observed + failed,
+            expected=expected,
+            cause="The part has units for a precision in which nothing could be multiplied.",
+            remedy="Read the message, and `dmesg` for 'Xid' lines; try a newer torch, then burn in "
+            "again. torchnode itself may be at fault for a part that it has not seen yet.",
+        )
     return Outcome(identity, STAGE, Result.PASS, observed, expected)
 
 
-def _left_out(run: DeviceRun) -> str:
-    """What the part has units for and this build of torch no product."""
-    reasons = {k: v for result in run.of("compute") for k, v in result.get("left_out", {}).items()}
-    return "".join("; not by this torch: %s (%s)" % item for item in sorted(reasons.items()))
+def _without(run: DeviceRun, kind: str, words: str) -> str:
+    """The precisions that the part has units for and that were not burned, with their reasons."""
+    reasons = {k: v for result in run.of("compute") for k, v in result.get(kind, {}).items()}
+    return "".join(words % item for item in sorted(reasons.items()))
 
 
 def pulse(run: DeviceRun) -> Outcome:

@@ -94,6 +94,9 @@ def devices(burn: Burn) -> Outcome:
     if burn.backend == "cpu":
         cause = "The CPU is one device by definition: there is no number to compare."
         return Outcome("burn_in.devices", STAGE, Result.SKIPPED, expected=what, cause=cause)
+    if not counts and all(run.ending and run.ending.kind == "in_use" for run in burn.devices):
+        cause = "The burn-in was not begun, because the devices are in use."
+        return Outcome("burn_in.devices", STAGE, Result.SKIPPED, "not counted", what, cause)
     if not counts:
         return Outcome(
             "burn_in.devices",

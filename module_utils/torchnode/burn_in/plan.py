@@ -39,6 +39,11 @@ BACKENDS: Mapping[str, Mapping[str, Any]] = {
 #: Bytes that a CPU's stages take at most unless told otherwise: a node is in use by its OS.
 CPU_MEMORY_BYTES = 256 * MIB
 
+#: Seconds without a word from a worker, which speaks twice a second. The longest silence of a
+#: healthy one is the start of NCCL over all devices, of which some seconds are usual; what goes
+#: over all memory speaks at every chunk of it, and a look at a whole ring takes less than one.
+SILENCE = 120
+
 #: Fixed, so that equal parts make equal products and a finding can be made again.
 SEED = 20261122
 
@@ -56,11 +61,15 @@ REPRODUCIBLE = {
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds: ``start`` until every worker is ready, ``burn`` of work, ``slack`` on top of it."""
+    """Seconds: ``start`` until every worker is ready, ``burn`` of work, ``slack`` on top of it.
+
+    ``silence``: a worker that has said nothing for so long after the start signal hangs.
+    """
 
     start: float
     burn: float
     slack: float
+    silence: float
 
     @property
     def after_go(self) -> float:
@@ -150,7 +159,7 @@ def make(parameters: Mapping[str, Any]) -> Plan:
         inject=_injection(parameters.get("inject"), devices),
         allow_busy=bool(parameters.get("allow_busy")),
         progress=progress or None,
-        interval=min(1.0, limits.burn / 8),
+        interval=min(1.0, sum(turn.seconds for turn in turns) / 8),
     )
 
 
@@ -205,9 +214,9 @@ def _stages(parameters: Mapping[str, Any], devices: int) -> tuple[str, ...]:
         if name not in levels.STAGES:
             raise _bad("stages", name, "some of %s" % ", ".join(levels.STAGES))
     stages = levels.order(chosen, devices)
-    if not [stage for stage in stages if stage != levels.TOGETHER]:
-        # The links are burned after the devices, and one device has none.
-        raise _bad("stages", list(chosen), "at least one stage that each device burns alone")
+    if not stages:
+        expected = "a stage beside them, for one device has no links"
+        raise _bad("stages", list(chosen), expected)
     return stages
 
 
@@ -216,7 +225,9 @@ def _limits(parameters: Mapping[str, Any], turns: Sequence[levels.Turn]) -> Limi
         if parameters[name] < least:
             raise _bad(name, parameters[name], "%d or more" % least)
     own = sum(turn.seconds for turn in turns if turn.name != levels.TOGETHER)
-    return Limits(float(parameters["start_timeout"]), own, float(parameters["slack"]))
+    start = float(parameters["start_timeout"])
+    # A node that is given longer to start is slow in the links' start as well.
+    return Limits(start, own, float(parameters["slack"]), max(float(SILENCE), start))
 
 
 def _worker_config(

@@ -17,6 +17,18 @@ MAX_OUTPUT = 8192  # bytes kept of what a child prints
 MAX_LINE = 1 << 20  # a result line that is longer is garbage
 KILL_WAIT = 5.0  # seconds for the kernel to take a killed process away
 
+#: A system's own pid namespace has a number that never changes: PROC_PID_INIT_INO, 0xEFFFFFFC, of
+#: https://github.com/torvalds/linux/blob/master/include/linux/proc_ns.h.
+FIRST_PID_NAMESPACE = "pid:[4026531836]"
+
+
+def in_first_pid_namespace() -> bool:
+    """Whether the pids that drivers tell are ours as well; False inside most containers."""
+    try:
+        return os.readlink("/proc/self/ns/pid") == FIRST_PID_NAMESPACE
+    except OSError:
+        return False
+
 
 class Child:
     """A child under the given interpreter, in its own session and process group.
@@ -52,6 +64,7 @@ class Child:
             os.set_blocking(number, False)
         self._partial = self._unsent = b""
         self._output = b""
+        self._gone_until: float | None = None
         self.open = True
         _widen(self._stdin)
         self._write(payload())
@@ -81,13 +94,19 @@ class Child:
         """Exit status as subprocess has it (negative: a signal), or None while it runs."""
         return self.process.poll()
 
-    def kill(self) -> bool:
-        """SIGKILL the whole group and reap the child; False if the kernel cannot take it away."""
+    def strike(self) -> None:
+        """SIGKILL the whole group without waiting; the time to be gone runs from the first one."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        until = time.monotonic() + KILL_WAIT
+        if self._gone_until is None:
+            self._gone_until = time.monotonic() + KILL_WAIT
+
+    def kill(self) -> bool:
+        """Strike, and reap the child; False if the kernel cannot take it away."""
+        self.strike()
+        assert self._gone_until is not None
         while self.process.poll() is None:
-            if time.monotonic() > until:
+            if time.monotonic() > self._gone_until:
                 return False
             time.sleep(0.01)
         return True

@@ -46,12 +46,12 @@ def snapshot(burn: Burn, elapsed: float, seconds: float, burning: bool) -> dict[
     """
     devices = [_device(burn, run) for run in burn.devices]
     temperatures = [d["temperature"] for d in devices if d["temperature"] is not None]
-    state = {
+    state: dict[str, Any] = {
         "stage": _stage(burn, burning),
         "percent": min(99, int(100 * elapsed / seconds)),
         "elapsed": round(elapsed, 1),
         "seconds": seconds,
-        "errors": sum(d["errors"] for d in devices),
+        "errors": sum(run.told for run in [*burn.devices, burn.links]),
         "worst_temperature": max(temperatures) if temperatures else None,
         "devices": devices,
     }
@@ -102,7 +102,7 @@ def _device(burn: Burn, run: DeviceRun) -> dict[str, Any]:
         "tflops": round(run.samples[-1]["tflops"], 4) if run.samples else None,
         "products": run.progress.get("products"),
         "bytes": run.progress.get("bytes"),
-        "errors": run.told,
+        "errors": run.told + burn.links.found_on(run.name),
         "temperature": samples[-1].get("temperature") if samples else None,
     }
 

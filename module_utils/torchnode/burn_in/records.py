@@ -79,6 +79,10 @@ class LinksRun(ChildRun):
     chosen: bool = False
     why_not: str = ""  # why it was not given the start
 
+    def found_on(self, device: str) -> int:
+        """Findings that were told of a device; of a flood the first of each check."""
+        return sum(found.get("device") == device for found in self.defects)
+
 
 @dataclass
 class Telemetry:
@@ -104,7 +108,9 @@ class Burn:
     links: LinksRun = field(default_factory=LinksRun)
     level: str = ""
     stages: tuple[str, ...] = ()
+    memory_fraction: float = 0.0  # of the free memory, that the memory stage was to test
     pids: list[int] = field(default_factory=list)  # of our own processes
+    first_namespace: bool = False  # whether we see every process of the system by its own pid
     started: float = 0.0  # Unix time
     seconds: float = 0.0  # wall time, start-up included
     interrupted: str = ""

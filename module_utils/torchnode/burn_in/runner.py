@@ -13,7 +13,7 @@ import time
 from ..stop_signals import HUNG_UP, LOST, StopSignals
 from . import events, judge_processes
 from .plan import REPRODUCIBLE, Plan
-from .process import Child
+from .process import Child, in_first_pid_namespace
 from .progress import Progress
 from .records import Burn, ChildRun, DeviceRun, Ending, LinksRun
 from .telemetry import take
@@ -31,6 +31,7 @@ def run(plan: Plan) -> Burn:
     ]
     links = LinksRun(chosen=plan.links_seconds > 0)
     burn = Burn(plan.backend, devices, links=links, level=plan.level, stages=plan.stages)
+    burn.memory_fraction = float(plan.worker["memory_fraction"])
     runner = _Runner(plan, burn)
     with StopSignals(runner.stop):
         try:
@@ -45,6 +46,7 @@ class _Runner:
     def __init__(self, plan: Plan, burn: Burn) -> None:
         self._plan, self._burn = plan, burn
         self._children: dict[str, Child] = {}
+        self._heard: dict[str, float] = {}  # when each child last said something
         self._sampler: Child | None = None
         self._progress = Progress(plan)
         self._started = time.monotonic()
@@ -52,6 +54,7 @@ class _Runner:
         self._go: float | None = None
         self._links_go: float | None = None
         burn.started, burn.allow_busy = time.time(), plan.allow_busy
+        burn.first_namespace = in_first_pid_namespace()
         burn.injected = "%d:%s" % plan.inject if plan.inject else ""
 
     def stop(self, why: str) -> None:
@@ -81,10 +84,13 @@ class _Runner:
 
     def end(self) -> None:
         """Whatever happened: no process left, every child with an ending."""
+        running = self._running()
+        self._strike(running)  # before anything else is waited for
         self._stop_sampler()
-        for name, run_ in self._running():
-            why = self._burn.interrupted or "the burn-in itself failed"
-            self._finish(name, run_, Ending("interrupted", why))
+        why = self._burn.interrupted or "the burn-in itself failed"
+        self._finish_all(running, Ending("interrupted", why))
+        for run_ in self._burn.devices:
+            run_.ending = judge_processes.explained(self._burn, run_)
         self._burn.seconds = round(time.monotonic() - self._started, 2)
         self._progress.end()
 
@@ -125,6 +131,7 @@ class _Runner:
         status = child.status()  # before the events: what a dead child sent is all there
         try:
             for event in child.events():
+                self._heard[name] = time.monotonic()
                 events.take(run_, event)
         except ValueError as error:
             self._finish(name, run_, Ending("garbage", "it wrote %s" % error))
@@ -175,38 +182,54 @@ class _Runner:
         return not seen and now - self._ready < 2 * self._plan.interval + TICK
 
     def _refused(self) -> bool:
-        """Whether a device is in use, which ends every worker before it has begun."""
+        """Whether a device is in use, which ends every worker before it has begun.
+
+        Of those whose worker has ended already as well: the others would burn beside that work.
+        """
         if self._plan.allow_busy:
             return False
-        taken = {run_.name: judge_processes.strangers(self._burn, run_) for run_ in self._burning()}
-        used = [
-            "%s by pid %s" % (name, ", ".join(str(pid) for pid in sorted(pids)))
-            for name, pids in taken.items()
-            if pids
-        ]
+        used = [judge_processes.used_by(self._burn, run_) for run_ in self._burn.devices]
+        used = [words for words in used if words]
         if not used:
             return False
-        for name, run_ in self._running():
-            self._finish(name, run_, Ending("in_use", "; ".join(used)))
+        self._finish_all(self._running(), Ending("in_use", "; ".join(used)))
         return True
 
     def _enforce_deadlines(self) -> None:
-        limits = self._plan.limits
-        if time.monotonic() - self._started > limits.start:
-            for name, run_ in self._running():
-                if not run_.ready:
-                    self._finish(name, run_, Ending("start", "not ready after %g s" % limits.start))
-        for run_ in self._burning():
-            self._enforce(run_.name, run_, self._go, limits.after_go)
-        after = self._plan.links_seconds + limits.slack
-        if self._burn.links.ending is None:
-            self._enforce(LINKS, self._burn.links, self._links_go, after)
+        """End whoever is late: all are struck before one is waited for."""
+        late = [(name, run_, self._late(name, run_)) for name, run_ in self._running()]
+        self._strike([(name, run_) for name, run_, why in late if why])
+        for name, run_, why in late:
+            if why:
+                self._finish(name, run_, why)
 
-    def _enforce(self, name: str, run_: ChildRun, go: float | None, after: float) -> None:
-        if go is not None and time.monotonic() - go > after:
-            stage = run_.progress.get("stage") or (name if name == LINKS else "compute")
-            detail = "no end after %g s, last heard of in stage %s" % (after, stage)
-            self._finish(name, run_, Ending("hang", detail))
+    def _late(self, name: str, run_: ChildRun) -> Ending | None:
+        """Why a child has to be ended, if it has."""
+        limits, now = self._plan.limits, time.monotonic()
+        if not run_.ready and now - self._started > limits.start:
+            return Ending("start", "not ready after %g s" % limits.start)
+        go = self._links_go if name == LINKS else self._go
+        if go is None:
+            return None
+        after = self._plan.links_seconds + limits.slack if name == LINKS else limits.after_go
+        if now - go > after:
+            words = "no end after %g s, last heard of in stage %s"
+            return Ending("hang", words % (after, events.stage_of(run_)))
+        heard = max(go, self._heard.get(name, go))
+        if now - heard > limits.silence:
+            words = "no word for %g s, last heard of in stage %s after %.0f s"
+            return Ending("hang", words % (limits.silence, events.stage_of(run_), heard - go))
+        return None
+
+    def _strike(self, children: list[tuple[str, ChildRun]]) -> None:
+        """One that is stuck in the driver must not keep the others' end waiting."""
+        for name, _ in children:
+            self._children[name].strike()
+
+    def _finish_all(self, children: list[tuple[str, ChildRun]], ending: Ending) -> None:
+        self._strike(children)
+        for name, run_ in children:
+            self._finish(name, run_, ending)
 
     def _finish(self, name: str, run_: ChildRun, ending: Ending) -> None:
         child = self._children[name]

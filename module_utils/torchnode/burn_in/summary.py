@@ -27,6 +27,7 @@ def summary(burn: Burn) -> dict[str, Any]:
         "backend": burn.backend,
         "level": burn.level,
         "stages": list(burn.stages),
+        "memory_fraction": burn.memory_fraction,
         "interrupted": burn.interrupted,
         "injected": burn.injected,
         "torch": versions[0] if versions else None,
@@ -54,7 +55,7 @@ def _device(burn: Burn, run: DeviceRun, most: int) -> dict[str, Any]:
         "ending": run.ending.kind if run.ending else None,
         "samples": _rows(run.samples, telemetry, most),
         "spans": run.spans,
-        "totals": _totals(run),
+        "totals": {**_totals(run), "errors": run.told + burn.links.found_on(run.name)},
         "units": run.ready.get("units"),
         "work": run.jobs(),
         "memory": _last(run, "memory"),
@@ -81,7 +82,6 @@ def _totals(run: DeviceRun) -> dict[str, Any]:
     return {
         "products_checked": sum(j["products"] for j in jobs) or run.progress.get("products") or 0,
         "bytes_checked": sum(j["bytes"] for j in jobs) + checked,
-        "errors": run.told,
     }
 
 

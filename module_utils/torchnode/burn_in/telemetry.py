@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import thinning
 from .child.device import bare_uuid
 from .records import Burn, DeviceRun, Telemetry
 
@@ -52,7 +53,8 @@ def take(telemetry: Telemetry, event: dict[str, Any], t: float) -> None:
             telemetry.driver, telemetry.devices = event["driver"], dict(event["devices"])
         elif kind == "telemetry" and t >= 0:
             for key, values in event["devices"].items():
-                telemetry.samples.setdefault(key, []).append({"t": round(t, 2), **values})
+                kept = telemetry.samples.setdefault(key, [])
+                thinning.keep(kept, {"t": round(t, 2), **values})
         elif kind == "processes":
             _take_processes(telemetry, event["devices"], t)
         elif kind == "kernel_log":

@@ -33,7 +33,8 @@ class Compute:
     def __init__(self, torch: Any, device: Any, config: dict[str, Any], injector: Any) -> None:
         self._torch, self._device, self._injector = torch, device, injector
         self._config, self._seed = config, config["seed"]
-        names, self._left_out = usable(torch, device, choose(config["precisions"], device.has))
+        wanted = choose(config["precisions"], device.has)
+        names, self._left_out, self._failed = usable(torch, device, wanted)
         self.precisions = [PRECISIONS[name] for name in names]
         sizes, inner = config["sizes"], config["inner"]
         self._shapes: dict[str, list[int]] = {
@@ -50,7 +51,8 @@ class Compute:
     def run(self, turn: Any) -> dict[str, Any]:
         """Jobs one after the other.
 
-        {'jobs': [summary, ...], 'ring': bytes, 'left_out': precision -> why torch has none}.
+        {'jobs': [summary, ...], 'ring': bytes, 'left_out': precision -> why torch has none,
+        'failed': precision -> what kept it from being multiplied otherwise}.
         """
         mill, ring = self._mill()
         summaries: list[dict[str, Any]] = []
@@ -67,7 +69,12 @@ class Compute:
             summaries.append(products.summary(job))
             del job, sampler
             self._device.release()
-        return {"jobs": summaries, "ring": ring, "left_out": self._left_out}
+        return {
+            "jobs": summaries,
+            "ring": ring,
+            "left_out": self._left_out,
+            "failed": self._failed,
+        }
 
     def schedule(self) -> list[tuple[Precision, str, float]]:
         """(precision, pattern, share of the time) in the order of work, the heat last."""

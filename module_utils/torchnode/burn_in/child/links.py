@@ -62,7 +62,10 @@ def run(channel: protocol.Channel, config: dict[str, Any]) -> None:
     channel.send("ready", torch=torch.__version__)
     protocol.wait_for_go()
     teller = Teller(channel.send)
-    members = [Member(torch, config["backend"], wanted) for wanted in config["devices"]]
+    members = []
+    for wanted in config["devices"]:
+        members.append(Member(torch, config["backend"], wanted))
+        teller.beat(STAGE)
     turn = Turn(teller, STAGE, config["seconds"], config["grace"])
     stages: list[tuple[str, float, Callable[[Any, float], dict[str, Any]]]] = [
         ("host", HOST_SHARE, HostLinks(torch, members, config["seed"]).run),

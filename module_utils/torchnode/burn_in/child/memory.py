@@ -94,6 +94,7 @@ class Memory:
         for chunk in self._chunks:
             self._fill(name, start, chunk)
             start += chunk.numel()
+            turn.beat(bytes=self._checked, pattern=name)  # a CPU fills slowly
         self._device.synchronize()
         written = time.perf_counter()
         self._injector.memory_cell(self._chunks[0])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .errors import not_supported, out_of_memory
+
 BOUND = 8  # whole numbers in [-BOUND, BOUND]: sums of 8192 products stay below 2^24
 #: fp8 units of Hopper keep fewer bits of a sum, https://arxiv.org/abs/2412.19437 (section 3.3.2),
 #: read 2026-11-23: with -1, 0 and 1 every sum of 8192 products has at most 14.
@@ -22,6 +24,7 @@ class Precision:
     bound = BOUND  # whole numbers up to this, either sign, are operands whose products stay exact
     #: What torch must have for it, beside its dtypes.
     needs: tuple[str, ...] = ()
+    narrow = False  # whether torch and its libraries decide beside the part
 
     def __init__(self, name: str, operand: str, output: str, source: str = "float32") -> None:
         self.name = name
@@ -58,6 +61,7 @@ class Fp8(Precision):
     """8 bits an element and one scale for a matrix, which is 1 here."""
 
     bound = BOUND_NARROW
+    narrow = True
     needs: tuple[str, ...] = ("_scaled_mm",)
 
     def right(self, torch: Any, matrix: Any) -> Any:
@@ -137,23 +141,32 @@ PRECISIONS: dict[str, Precision] = {
 }
 
 
-def usable(torch: Any, device: Any, names: list[str]) -> tuple[list[str], dict[str, str]]:
-    """The precisions that this build of torch multiplies here, and why it does not the others.
+def usable(
+    torch: Any, device: Any, names: list[str]
+) -> tuple[list[str], dict[str, str], dict[str, str]]:
+    """The precisions that are multiplied here; those that this torch lacks; those that failed.
 
-    Raises RuntimeError where there is none. A device that is broken raises again with the next
-    call, so nothing of it is hidden.
+    The latter two with what was said. Raises what torch raises where memory runs out or a precision
+    fails for which the part's units are enough, and RuntimeError where there is none. A device that
+    is broken raises again with the next call, so nothing of it is hidden.
     """
-    can, left_out = [], {}
+    can: list[str] = []
+    lacking: dict[str, str] = {}
+    failed: dict[str, str] = {}
     for name in names:
         try:
             _multiply_some(torch, device, PRECISIONS[name])
             can.append(name)
         except (RuntimeError, TypeError, ValueError) as error:
-            left_out[name] = str(error).partition("\n")[0][:200]
+            lacks, narrow = not_supported(error), PRECISIONS[name].narrow
+            # Some builds have no kernel of some types for CPUs.
+            if out_of_memory(error) or not (narrow or (lacks and device.name == "cpu")):
+                raise
+            (lacking if lacks else failed)[name] = str(error).partition("\n")[0][:200]
     torch.ones(1, device=device.handle).cpu()  # raises where the device is gone
     if not can:
-        raise RuntimeError("torch multiplies in no precision here: %s" % left_out)
-    return can, left_out
+        raise RuntimeError("torch multiplies in no precision here: %s" % {**lacking, **failed})
+    return can, lacking, failed
 
 
 def _multiply_some(torch: Any, device: Any, precision: Precision) -> None:

@@ -5,6 +5,7 @@ The swing is what breaks weak power supplies and regulators: the mean load does 
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Any, Callable
 
@@ -30,15 +31,16 @@ class Pulse:
         tell(findings)
         self._injector.pulsed()
         swings, load = 0, 0.0
-        while not swings or not turn.over():
-            for busy, rest in PERIODS:
-                began = time.monotonic()
-                mill.burn(job, _until(began + busy), tell)
-                self._device.synchronize()
-                load += time.monotonic() - began
-                time.sleep(rest)
-                swings += 1
-                turn.beat(products=job.products)
+        for busy, rest in itertools.cycle(PERIODS):
+            if swings >= len(PERIODS) and turn.over():
+                break  # each of them once, however short the time
+            began = time.monotonic()
+            mill.burn(job, _until(began + busy), tell)
+            self._device.synchronize()
+            load += time.monotonic() - began
+            time.sleep(rest)
+            swings += 1
+            turn.beat(products=job.products)
         # Under a clock that swings, batches with the check and without it cannot be compared.
         tally = {**products.summary(job), "check_cost": None}
         result = {"job": tally, "swings": swings, "load_seconds": round(load, 3)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 MAX_DEFECTS = 16  # of one kind told one by one; the rest is counted
 BEAT = 0.5  # seconds between two signs of life
@@ -27,8 +27,9 @@ class Teller:
         """Findings, at once: the worker may die of the same fault a moment later."""
         for found in defects:
             self.told += 1
-            # Each kind has room of its own: a flood of one must not hide what explains it.
-            kind = "%s %s" % (found.get("stage"), found.get("check"))
+            # Each kind has room of its own: a flood of one must not hide what explains it, nor one
+            # device's another's.
+            kind = "%s %s %s" % (found.get("stage"), found.get("check"), found.get("device"))
             self._told_of[kind] = self._told_of.get(kind, 0) + 1
             if self._told_of[kind] <= MAX_DEFECTS:
                 self.send("defect", **found)
@@ -42,10 +43,13 @@ class Teller:
 
 
 class Turn:
-    """One stage's time. ``grace``: seconds more to finish what would prove nothing half done."""
+    """One stage's time. ``grace``: seconds more to finish what would prove nothing half done.
+
+    Of a turn that is over before it begins ``seconds`` is 0.
+    """
 
     def __init__(self, teller: Teller, stage: str, seconds: float, grace: float) -> None:
-        self._teller, self.stage, self.seconds = teller, stage, seconds
+        self._teller, self.stage, self.seconds = teller, stage, max(0.0, seconds)
         self._end = teller.elapsed() + seconds
         self._last = self._end + grace
 
@@ -72,3 +76,15 @@ class Turn:
     def sample(self, tflops: float) -> None:
         """The sustained rate since the last sample, checks included."""
         self._teller.send("sample", t=round(self._teller.elapsed(), 2), tflops=tflops)
+
+
+def turns(teller: Teller, planned: list[list[Any]], grace: float) -> Iterator[tuple[int, Turn]]:
+    """The round and turn of each planned [stage, round, seconds], to be taken one by one.
+
+    None ends later than planned from the start signal on, whatever the ones before it took. So what
+    one turn takes too much the next has less, and nothing adds up over the rounds of a day.
+    """
+    end = 0.0
+    for stage, number, seconds in planned:
+        end += seconds
+        yield number, Turn(teller, stage, min(seconds, end - teller.elapsed()), grace)

@@ -11,10 +11,11 @@ from . import protocol
 from .bandwidth import Bandwidth
 from .compute import Compute
 from .device import BACKENDS, DeviceMissing
+from .errors import out_of_memory
 from .faults import Injector
 from .memory import Memory
 from .pulse import Pulse
-from .turn import Teller, Turn
+from .turn import Teller, turns
 
 
 def main() -> None:
@@ -43,9 +44,7 @@ def enter(work: Callable[[protocol.Channel, dict[str, Any]], None]) -> None:
 
 def kind_of(error: BaseException) -> str:
     """'oom' for every way in which torch says that memory ran out, else 'exception'."""
-    told = "%s %s" % (type(error).__name__, error)
-    signs = ("OutOfMemory", "MemoryError", "out of memory", "can't allocate memory")
-    return "oom" if any(sign in told for sign in signs) else "exception"
+    return "oom" if out_of_memory(error) else "exception"
 
 
 def run(channel: protocol.Channel, config: dict[str, Any]) -> None:
@@ -59,12 +58,11 @@ def run(channel: protocol.Channel, config: dict[str, Any]) -> None:
     channel.send("ready", torch=torch.__version__, visible=device.visible, **device.describe())
     protocol.wait_for_go()
     teller = Teller(channel.send)
-    for name, number, seconds in config["turns"]:
-        channel.send("stage", name=name, round=number, t=round(teller.elapsed(), 2))
-        turn = Turn(teller, name, seconds, config["grace"])
-        result = stages[name].run(turn)
+    for number, turn in turns(teller, config["turns"], config["grace"]):
+        channel.send("stage", name=turn.stage, round=number, t=round(teller.elapsed(), 2))
+        result = stages[turn.stage].run(turn)
         now = round(teller.elapsed(), 2)
-        channel.send("result", name=name, round=number, t=now, errors=teller.told, **result)
+        channel.send("result", name=turn.stage, round=number, t=now, errors=teller.told, **result)
     channel.send("done")
 
 
