@@ -246,6 +246,32 @@ def test_a_log_that_cannot_be_read_is_skipped_with_its_reason(check: str) -> Non
     assert "not permitted" in outcome.cause
 
 
+@pytest.mark.parametrize(
+    ("lines", "result"),
+    [([], Result.INCOMPLETE), ([XID_13], Result.INCOMPLETE), ([XID_79], Result.FAIL)],
+)
+@pytest.mark.parametrize("check", ["burn_in.kernel_log", "burn_in.kernel_log.cuda0"])
+def test_a_log_that_nobody_read_to_the_end_is_no_pass(
+    check: str, lines: list[str], result: Result
+) -> None:
+    seen = burn()
+    if check.endswith("cuda0"):
+        seen.telemetry.devices["0"]["bus"] = "0000:19:00"
+    seen.telemetry.kernel_log, seen.telemetry.kernel_log_whole = lines, False
+    seen.telemetry.failure = "it did not stop"
+    outcome = judged(seen, check)
+    assert outcome.result is result
+    assert result is Result.FAIL or "it did not stop" in outcome.cause
+
+
+def test_a_log_is_whole_when_its_reader_says_so() -> None:
+    seen = Telemetry()
+    for whole in (False, True, False):
+        event = {"event": "kernel_log", "lines": list[str](), "absent": "", "whole": whole}
+        telemetry.take(seen, event, 1.0)
+    assert seen.kernel_log_whole
+
+
 def test_every_action_has_words_and_no_number_has_two() -> None:
     for action in {*xid.ACTIONS.values(), xid.UNKNOWN}:
         assert action.cause

@@ -1,6 +1,7 @@
 """The kernel's log during a burn-in, judged: Xids of each device, and what concerns the node. Pure.
 
-A log that could not be read is skipped with its reason: the other checks stand by themselves.
+A log that may not be read is skipped with its reason: the other checks stand by themselves. One
+that was not read to the burn-in's end, because the sampler failed, is incomplete.
 """
 
 from __future__ import annotations
@@ -66,6 +67,10 @@ def of_device(burn: Burn, run: DeviceRun) -> Outcome:
     identity, expected = "burn_in.kernel_log." + run.name, "no Xid during the burn-in"
     if burn.backend != "cuda" or burn.telemetry.kernel_log_absent:
         return _not_read(identity, burn, expected)
+    return _if_whole(burn, _of_device(burn, run, identity, expected))
+
+
+def _of_device(burn: Burn, run: DeviceRun, identity: str, expected: str) -> Outcome:
     mine = [event for event in _events(burn) if event.bus == _bus(burn, run)]
     if not mine:
         return Outcome(identity, STAGE, Result.PASS, "no Xid", expected)
@@ -77,6 +82,10 @@ def of_node(burn: Burn) -> Outcome:
     identity, expected = "burn_in.kernel_log", "no word of a fault during the burn-in"
     if burn.telemetry.kernel_log_absent:
         return _not_read(identity, burn, expected)
+    return _if_whole(burn, _of_node(burn, identity, expected))
+
+
+def _of_node(burn: Burn, identity: str, expected: str) -> Outcome:
     known = {_bus(burn, run) for run in burn.devices}
     others = [event for event in _events(burn) if event.bus not in known]
     if others:
@@ -87,6 +96,23 @@ def of_node(burn: Burn) -> Outcome:
             observed = "%d line(s), the first: %s" % (len(found), found[0][:300])
             return Outcome(identity, STAGE, result, observed, expected, cause, remedy)
     return Outcome(identity, STAGE, Result.PASS, "nothing told", expected)
+
+
+def _if_whole(burn: Burn, judged: Outcome) -> Outcome:
+    """A log that was not read to the end proves no more than the fault that it has told of."""
+    if burn.telemetry.kernel_log_whole or judged.result is Result.FAIL:
+        return judged
+    return Outcome(
+        judged.id,
+        STAGE,
+        Result.INCOMPLETE,
+        observed="%s, as far as it was read" % judged.observed,
+        expected=judged.expected,
+        cause="The kernel's log was not read to the burn-in's end: %s."
+        % (burn.telemetry.failure or "the sampler did not say so"),
+        remedy="Read `dmesg` of that time for 'NVRM', 'Xid' and hardware errors; then burn in "
+        "again.",
+    )
 
 
 def _told(identity: str, expected: str, events: list[Event]) -> Outcome:
