@@ -31,6 +31,7 @@ from . import (
     protocol,
     pulse,
     sampler,
+    sampler_faults,
     sysfs,
     turn,
     worker,
@@ -59,6 +60,7 @@ _MODULES = (
     nvml,
     amdsmi,
     kernel_log,
+    sampler_faults,
     sampler,
 )
 

@@ -12,7 +12,7 @@ import threading
 import traceback
 from typing import Any, Callable
 
-from . import amdsmi, nvml, protocol, sysfs
+from . import amdsmi, nvml, protocol, sampler_faults, sysfs
 from .kernel_log import KernelLog
 
 SOURCES: dict[str, Callable[[], Any]] = {
@@ -38,7 +38,7 @@ def main() -> None:
     """Entry point of the child process."""
     config = protocol.read_config()
     channel = Shared(config["descriptor"])
-    log, stop = KernelLog(), threading.Event()
+    stop, log = threading.Event(), _log(config)
     channel.send("kernel_log", lines=[], absent=log.absent, whole=False)
     devices = threading.Thread(target=_devices, args=(config, channel, stop), daemon=True)
     devices.start()
@@ -50,10 +50,20 @@ def main() -> None:
     devices.join()  # if the library hangs, the parent ends this process
 
 
+def _log(config: dict[str, Any]) -> Any:
+    struck = sampler_faults.of(config["devices"])
+    return sampler_faults.Log(KernelLog(), struck) if struck else KernelLog()
+
+
+def _source(config: dict[str, Any]) -> Any:
+    source, struck = SOURCES[config["backend"]](), sampler_faults.of(config["devices"])
+    return sampler_faults.Source(source, struck) if struck else source
+
+
 def _devices(config: dict[str, Any], channel: Shared, stop: threading.Event) -> None:
     """Everything that asks the devices; what ends it is told to the parent."""
     try:
-        _sample(SOURCES[config["backend"]](), config["interval"], channel, stop)
+        _sample(_source(config), config["interval"], channel, stop)
     except Exception as error:
         traceback.print_exc()
         kind = "library" if isinstance(error, ImportError) else "telemetry"
@@ -71,7 +81,7 @@ def _sample(source: Any, interval: float, channel: Shared, stop: threading.Event
     channel.send("final", counters=source.counters())
 
 
-def _tell(channel: Shared, log: KernelLog) -> None:
+def _tell(channel: Shared, log: Any) -> None:
     lines = log.lines()
     if lines:
         channel.send("kernel_log", lines=lines, absent="", whole=False)
