@@ -105,6 +105,35 @@ def test_a_slowdown_between_two_samples_is_seen_by_its_counter(name: str, result
     assert judged(counted({name: 5}, {name: 900}), "burn_in.telemetry.cuda0").result is result
 
 
+SECOND = 1_000_000_000
+VIOLATIONS: list[tuple[dict[str, int], dict[str, int], Result, str]] = [
+    ({"violation_thermal": 5}, {"violation_thermal": 5}, Result.PASS, "0.000 s"),
+    ({"violation_thermal": 0}, {"violation_thermal": SECOND // 5}, Result.PASS, "-> 0.200 s"),
+    ({"violation_thermal": 0}, {"violation_thermal": SECOND}, Result.WARN, "0.000 s -> 1.000 s"),
+    ({"violation_board_limit": 0}, {"violation_board_limit": SECOND}, Result.WARN, "-> 1.000 s"),
+    ({"violation_power": 0}, {"violation_power": 29 * SECOND}, Result.PASS, "-> 29.000 s"),
+    ({"violation_power": 0}, {"violation_power": 0}, Result.PASS, "violation_thermal: Not Supp"),
+    ({"violation_power": 0}, {}, Result.INCOMPLETE, "violation_power"),
+    ({}, {}, Result.SKIPPED, ""),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "result", "words"), VIOLATIONS)
+def test_time_that_a_limit_held_the_clock_down(
+    before: dict[str, int], after: dict[str, int], result: Result, words: str
+) -> None:
+    seen = counted(before, after)  # of 30 s
+    seen.telemetry.devices["0"]["counters_absent"] = {"violation_thermal": "Not Supported"}
+    outcome = judged(seen, "burn_in.violations.cuda0")
+    assert outcome.result is result
+    assert words in outcome.observed
+
+
+def test_the_power_that_the_heat_draws_is_shown_beside_its_limit() -> None:
+    observed = judged(burn(), "burn_in.telemetry.cuda0").observed
+    assert "in the heat 690 W of 700 W at the median" in observed
+
+
 @pytest.mark.parametrize(
     ("change", "result", "words"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Callable, Sequence
 
 from ..outcome import Outcome, Result
 from .judging import STAGE
@@ -27,10 +27,11 @@ class Counted:
         """A number as it stands after the burn-in; 0 where it is not there."""
         return self.after.get(name, 0)
 
-    def words(self) -> str:
+    def words(self, unit: Callable[[int], str] = str) -> str:
         """'ecc_uncorrected 0 -> 1, remap_failed 0'."""
         parts = [
-            "%s %s" % (name, was) + ("" if self.after[name] == was else " -> %s" % self.after[name])
+            "%s %s" % (name, unit(was))
+            + ("" if self.after[name] == was else " -> %s" % unit(self.after[name]))
             for name, was in sorted(self.before.items())
         ]
         missing = ["%s: %s" % item for item in sorted(self.absent.items())]

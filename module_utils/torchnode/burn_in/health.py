@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import replace
 
 from ..outcome import Outcome, Result
@@ -45,7 +46,7 @@ def telemetry(burn: Burn, run: DeviceRun) -> Outcome:
         answers = list(absent.values()) if samples else []
         what = "Temperature, power and clocks"
         return unread(burn, run, identity, expected, what, answers)
-    observed = _ranges(samples) + _not_measured(absent)
+    observed = _ranges(samples) + _power_of_heat(run, samples) + _not_measured(absent)
     judged = _judged(identity, expected, observed, samples, _held(burn, run))
     if judged is not None and judged.result is Result.FAIL:
         return judged  # what was seen before the sampling stopped was seen
@@ -99,6 +100,7 @@ def outcomes(burn: Burn, run: DeviceRun) -> list[Outcome]:
     """All outcomes about one device's health."""
     return [
         telemetry(burn, run),
+        judge_counters.violations(burn, run),
         judge_settings.settings(burn, run),
         judge_counters.errors(burn, run),
         judge_counters.links(burn, run),
@@ -148,6 +150,22 @@ def _ranges(samples: list[dict[str, float]]) -> str:
     if any("reasons" in sample for sample in samples):
         parts.append("clock lowered by: %s" % reason_names(masks(samples)))
     return "%d sample(s): %s" % (len(samples), ", ".join(parts) or "nothing")
+
+
+def _power_of_heat(run: DeviceRun, samples: list[dict[str, float]]) -> str:
+    """What was drawn of what is allowed while the heat's rate was sampled; shown, not judged."""
+    times = [sample["t"] for sample in run.samples]
+    drawn = [
+        (sample["power"], sample["power_limit"])
+        for sample in samples
+        if times
+        and times[0] <= sample["t"] <= times[-1]
+        and {"power", "power_limit"} <= set(sample)
+    ]
+    if not drawn:
+        return ""
+    power, limit = (statistics.median(column) for column in zip(*drawn))
+    return "; in the heat %g W of %g W at the median" % (power, limit)
 
 
 def _not_measured(absent: dict[str, str]) -> str:
