@@ -102,7 +102,9 @@ options:
     default: false
   inject:
     description:
-      - For tests only. C(<device index>:<fault>[:<bit>]) makes one device's worker commit a fault.
+      - For tests only. C(<device index>:<fault>[:<bit>]) makes one device's worker commit a fault,
+        in each precision that is burned; or the sampler see a fault of that device (C(ecc),
+        C(thermal), C(xid)), or end (C(sampler-kill), C(sampler-hang), C(library-hang)).
       - C(module_utils/torchnode/burn_in/child/faults.py) lists them; C(bit) is 0 to 63.
     type: str
 attributes:

@@ -185,9 +185,67 @@ def xids() -> list[str]:
     ]  # fmt: skip
 
 
+def lines() -> list[str]:
+    """Other lines of the kernel's log."""
+    xid, log = room("data.xid"), room("burn_in.judge_kernel_log")
+    kept = room("burn_in.child.kernel_log").MOST
+    return [
+        "", "## Other lines of the log", "",
+        "The first rule that fits a line; the gravest of all lines gives the outcome. %d lines"
+        % kept,
+        "of each kind, and of each number of a device, are kept. What NVIDIA's driver writes at",
+        "its load and before an Xid is no alarm. A line with a burned device's PCI address is that",
+        "device's, every other one the node's.",
+        *table(
+            ("line", "result", "remedy"),
+            [(rule.action.name, "fail" if rule.action.fails else "warn", rule.action.remedy)
+             for rule in (*xid.LINES, *log.NODE)],
+        ),
+    ]  # fmt: skip
+
+
+def violations() -> list[str]:
+    """What held the clock down between two samples."""
+    rules = room("burn_in.judge_counters").VIOLATIONS
+    return [
+        "", "## Time below the wished clock", "",
+        "By NVML's violation counters, over the whole burn-in. At the power cap a sound part is",
+        "most of the time: that counter is shown and not judged.",
+        *table(
+            ("held down by", "warns above this share of the time", "remedy"),
+            [(rule.limit, percent(rule.share), rule.remedy) for rule in rules],
+        ),
+    ]  # fmt: skip
+
+
+def not_measured() -> list[str]:
+    """What becomes of what nobody could read."""
+    backends = " and ".join(room("burn_in.telemetry").TELLING)
+    rows = [
+        ("the device, its driver or the user's rights have no such field ('Not Supported')",
+         "skipped, the field named"),
+        ("the library that reads telemetry is not installed",
+         "warn by `telemetry`; skipped by the others"),
+        ("on %s the sampler failed, hung, told nothing of the device or brought no sample"
+         % backends, "incomplete"),
+        ("a counter answered before the burn-in and not after it", "incomplete"),
+        ("the sampling stopped early", "incomplete, but a failure seen until then stays one"),
+        ("the kernel's log may not be read (not root)", "skipped with the reason"),
+        ("the kernel's log was not read to the burn-in's end",
+         "incomplete, but a failure seen until then stays one"),
+        ("the temperature, power and clock of a CPU that does not tell them",
+         "skipped with the reason"),
+    ]  # fmt: skip
+    return ["", "## What is not measured", "",
+            "Of telemetry, counters, settings and the kernel's log. An incomplete outcome makes",
+            "the node UNKNOWN, never READY.",
+            *table(("seen", "result"), rows)]  # fmt: skip
+
+
 def page() -> str:
     """The whole page."""
-    sections = (throughput, rates_of_links, fleet, clocks, settings, counters, xids)
+    sections = (throughput, rates_of_links, fleet, clocks, violations, settings, counters, xids,
+                lines, not_measured)  # fmt: skip
     return "\n".join([_INTRODUCTION, *[line for section in sections for line in section()]]) + "\n"
 
 

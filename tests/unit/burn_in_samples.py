@@ -71,8 +71,9 @@ def burn(*devices: DeviceRun, mask: int = 0, **change: Any) -> Burn:
     counters = {
         "ecc_uncorrected": 0, "remapped_uncorrectable": 0, "remap_pending": 0, "recovery_action": 0,
         "links_up": 18, "link_errors": 0, "pcie_replays": 2, "fabric_state": 3, "fabric_status": 0,
+        "violation_power": 5, "violation_thermal": 0, "violation_board_limit": 0,
     }  # fmt: skip
-    made.pids = [100, 101]
+    made.pids, made.telemetry.kernel_log_whole = [100, 101], True
     for run in made.devices:
         key = "%d" % run.index
         run.visible = len(made.devices)

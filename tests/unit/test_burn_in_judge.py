@@ -227,12 +227,78 @@ def test_slowdown_reasons_are_a_bit_mask(mask: int, result: Result) -> None:
     assert outcome.result is result
 
 
-def test_absent_telemetry_is_skipped_with_its_reason() -> None:
-    seen = burn(telemetry=Telemetry(failure="ModuleNotFoundError: No module named 'pynvml'"))
-    for check in ("telemetry", "error_counters"):
-        outcome = find(judge.judge(seen), "burn_in.%s.cuda0" % check)
-        assert outcome.result is Result.SKIPPED
+#: What telemetry answers for; burn_in.kernel_log.* has its own rule.
+TOLD_BY_TELEMETRY = (
+    "telemetry", "violations", "settings", "error_counters", "link_errors", "recovery_action",
+)  # fmt: skip
+
+
+def test_a_missing_library_is_a_warning_and_not_a_silent_pass() -> None:
+    failure = "ModuleNotFoundError: No module named 'pynvml'"
+    seen = burn(telemetry=Telemetry(failure=failure, no_library=True, kernel_log_whole=True))
+    outcomes = judge.judge(seen)
+    for check in TOLD_BY_TELEMETRY:
+        outcome = find(outcomes, "burn_in.%s.cuda0" % check)
+        assert outcome.result is (Result.WARN if check == "telemetry" else Result.SKIPPED)
         assert "pynvml" in outcome.cause
+    assert find(outcomes, "burn_in.kernel_log.cuda0").result is Result.PASS
+    assert fold(outcomes) is Result.WARN
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        Telemetry(failure="it did not stop"),  # it hung from the start
+        Telemetry(failure="NVMLError_DriverNotLoaded: Driver Not Loaded", kernel_log_whole=True),
+        Telemetry(final={}, kernel_log_whole=True),  # it tells of no device
+    ],
+)
+@pytest.mark.parametrize("backend", ["cuda", "rocm"])
+def test_telemetry_that_failed_from_the_start_is_incomplete(
+    broken: Telemetry, backend: str
+) -> None:
+    outcomes = judge.judge(burn(telemetry=broken, backend=backend))
+    for check in (*TOLD_BY_TELEMETRY, "other_processes"):
+        outcome = find(outcomes, "burn_in.%s.cuda0" % check)
+        assert outcome.result is Result.INCOMPLETE
+        assert broken.failure in outcome.cause
+    assert fold(outcomes) is Result.INCOMPLETE
+
+
+def test_a_run_without_a_sample_is_incomplete_even_if_a_field_is_not_supported() -> None:
+    seen = burn()
+    seen.telemetry.samples = {}
+    seen.telemetry.devices["0"]["absent"] = {"margin": "Not Supported"}
+    outcome = find(judge.judge(seen), "burn_in.telemetry.cuda0")
+    assert outcome.result is Result.INCOMPLETE
+    assert "before a sample" in outcome.cause
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [
+        ("Not Supported", Result.SKIPPED),
+        ("Function Not Found", Result.SKIPPED),
+        ("Insufficient Permissions", Result.SKIPPED),
+        ("module 'pynvml' has no attribute 'nvmlDeviceValidateInforom'", Result.SKIPPED),
+        ("GPU is lost", Result.INCOMPLETE),
+        ("Unknown Error", Result.INCOMPLETE),
+    ],
+)
+def test_only_a_device_that_says_it_has_none_is_skipped(answer: str, result: Result) -> None:
+    seen = burn()
+    names = ("ecc", "mig", "inforom", "power_default")
+    seen.telemetry.devices["0"] = {
+        "absent": {"power": answer},
+        "fixed_absent": dict.fromkeys(names, answer),
+        "counters": {},
+        "counters_absent": {"ecc_uncorrected": answer},
+    }
+    seen.telemetry.samples["0"] = [{"t": 1.0}]
+    for check in TOLD_BY_TELEMETRY:
+        outcome = find(judge.judge(seen), "burn_in.%s.cuda0" % check)
+        assert outcome.result is result, check
+        assert answer in outcome.cause
 
 
 def test_telemetry_without_reasons_is_skipped_and_shows_what_there_was() -> None:
@@ -249,6 +315,8 @@ def test_a_sampler_that_died_is_incomplete() -> None:
     seen = burn()
     seen.telemetry.failure = "the sampler ended with status -9"
     assert find(judge.judge(seen), "burn_in.telemetry.cuda0").result is Result.INCOMPLETE
+    seen.telemetry.samples["0"][0]["reasons"] = 0x40
+    assert find(judge.judge(seen), "burn_in.telemetry.cuda0").result is Result.FAIL
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,35 @@ def test_a_slowdown_between_two_samples_is_seen_by_its_counter(name: str, result
     assert judged(counted({name: 5}, {name: 900}), "burn_in.telemetry.cuda0").result is result
 
 
+SECOND = 1_000_000_000
+VIOLATIONS: list[tuple[dict[str, int], dict[str, int], Result, str]] = [
+    ({"violation_thermal": 5}, {"violation_thermal": 5}, Result.PASS, "0.000 s"),
+    ({"violation_thermal": 0}, {"violation_thermal": SECOND // 5}, Result.PASS, "-> 0.200 s"),
+    ({"violation_thermal": 0}, {"violation_thermal": SECOND}, Result.WARN, "0.000 s -> 1.000 s"),
+    ({"violation_board_limit": 0}, {"violation_board_limit": SECOND}, Result.WARN, "-> 1.000 s"),
+    ({"violation_power": 0}, {"violation_power": 29 * SECOND}, Result.PASS, "-> 29.000 s"),
+    ({"violation_power": 0}, {"violation_power": 0}, Result.PASS, "violation_thermal: Not Supp"),
+    ({"violation_power": 0}, {}, Result.INCOMPLETE, "violation_power"),
+    ({}, {}, Result.SKIPPED, ""),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "result", "words"), VIOLATIONS)
+def test_time_that_a_limit_held_the_clock_down(
+    before: dict[str, int], after: dict[str, int], result: Result, words: str
+) -> None:
+    seen = counted(before, after)  # of 30 s
+    seen.telemetry.devices["0"]["counters_absent"] = {"violation_thermal": "Not Supported"}
+    outcome = judged(seen, "burn_in.violations.cuda0")
+    assert outcome.result is result
+    assert words in outcome.observed
+
+
+def test_the_power_that_the_heat_draws_is_shown_beside_its_limit() -> None:
+    observed = judged(burn(), "burn_in.telemetry.cuda0").observed
+    assert "in the heat 690 W of 700 W at the median" in observed
+
+
 @pytest.mark.parametrize(
     ("change", "result", "words"),
     [
@@ -265,6 +294,21 @@ XID_63 = "NVRM: Xid (PCI:0000:19:00): 63, pid=<unknown>, Row Remapper: New row m
 XID_79 = "NVRM: Xid (PCI:0000:19:00.0): 79, pid=4711, GPU has fallen off the bus."
 XID_999 = "NVRM: Xid (PCI:0000:19:00): 999, something new"
 OTHER = XID_79.replace("19:00", "5e:00")
+SWITCH = "nvidia-nvswitch0: SXid (PCI:0000:c3:00.0): "
+SWITCH_FATAL = SWITCH + "23001, Fatal, Link 12 ingress invalid command"
+SWITCH_LIVES = SWITCH + "20009, Non-fatal, Link 28 RX Short Error Rate"
+OFF_THE_BUS = "NVRM: GPU 0000:19:00.0: GPU has fallen off the bus."
+OFF_THE_BUS_BARE = "NVRM: fallen off the bus and is not responding to commands."
+NO_START = "NVRM: GPU 0000:19:00.0: RmInitAdapter failed! (0x62:0x65:1792)"
+ASSERTION = "NVRM: nvAssertFailedNoLog: Assertion failed: pIOVAS != NULL @ io_vaspace.c:592"
+MACHINE_CHECK = "mce: [Hardware Error]: Machine check"
+BANNERS = [
+    "NVRM: loading NVIDIA UNIX Open Kernel Module for x86_64  570.158.01  Release Build",
+    "NVRM: GPU at PCI:0000:19:00: GPU-455d8f70-2051-db6c-0430-ffc457bff834",
+    "NVRM: GPU Board Serial Number: 0",
+    "NVRM: Persistence mode is deprecated and will be removed in a future release.",
+    "NVRM: GPU 0000:19:00.0: RmInitAdapter succeeded!",
+]
 LOGS = [
     ([], "burn_in.kernel_log.cuda0", Result.PASS, ""),
     ([XID_63], "burn_in.kernel_log.cuda0", Result.WARN, "error_counters"),
@@ -275,7 +319,19 @@ LOGS = [
     ([OTHER], "burn_in.kernel_log", Result.FAIL, "Restart"),
     ([XID_79], "burn_in.kernel_log", Result.PASS, ""),
     (["Out of memory: Killed process 7 (python)"], "burn_in.kernel_log", Result.FAIL, "memory"),
-    (["mce: [Hardware Error]: Machine check"], "burn_in.kernel_log", Result.FAIL, "replaced"),
+    ([MACHINE_CHECK], "burn_in.kernel_log", Result.FAIL, "replaced"),
+    ([SWITCH_LIVES, SWITCH_FATAL], "burn_in.kernel_log", Result.FAIL, "nvidia-fabricmanager"),
+    ([SWITCH_LIVES], "burn_in.kernel_log", Result.WARN, "Fabric Manager User Guide"),
+    ([SWITCH_FATAL], "burn_in.kernel_log.cuda0", Result.PASS, ""),
+    ([OFF_THE_BUS], "burn_in.kernel_log.cuda0", Result.FAIL, "power cables"),
+    ([OFF_THE_BUS], "burn_in.kernel_log", Result.PASS, ""),
+    ([OFF_THE_BUS_BARE], "burn_in.kernel_log", Result.FAIL, "power cables"),
+    ([NO_START], "burn_in.kernel_log.cuda0", Result.FAIL, "power cut"),
+    ([ASSERTION], "burn_in.kernel_log", Result.WARN, "dmesg"),
+    ([ASSERTION, MACHINE_CHECK], "burn_in.kernel_log", Result.FAIL, "replaced"),
+    (BANNERS, "burn_in.kernel_log", Result.PASS, ""),
+    (BANNERS, "burn_in.kernel_log.cuda0", Result.PASS, ""),
+    ([*BANNERS, XID_79], "burn_in.kernel_log.cuda0", Result.FAIL, "Restart"),
     (["pcieport 0000:00:01.0: AER: Corrected error"], "burn_in.kernel_log", Result.WARN, "seat"),
     (["pcieport: AER: Uncorrected (Fatal) error"], "burn_in.kernel_log", Result.FAIL, "seat"),
 ]
@@ -300,6 +356,32 @@ def test_a_log_that_cannot_be_read_is_skipped_with_its_reason(check: str) -> Non
     assert "not permitted" in outcome.cause
 
 
+@pytest.mark.parametrize(
+    ("lines", "result"),
+    [([], Result.INCOMPLETE), ([XID_13], Result.INCOMPLETE), ([XID_79], Result.FAIL)],
+)
+@pytest.mark.parametrize("check", ["burn_in.kernel_log", "burn_in.kernel_log.cuda0"])
+def test_a_log_that_nobody_read_to_the_end_is_no_pass(
+    check: str, lines: list[str], result: Result
+) -> None:
+    seen = burn()
+    if check.endswith("cuda0"):
+        seen.telemetry.devices["0"]["bus"] = "0000:19:00"
+    seen.telemetry.kernel_log, seen.telemetry.kernel_log_whole = lines, False
+    seen.telemetry.failure = "it did not stop"
+    outcome = judged(seen, check)
+    assert outcome.result is result
+    assert result is Result.FAIL or "it did not stop" in outcome.cause
+
+
+def test_a_log_is_whole_when_its_reader_says_so() -> None:
+    seen = Telemetry()
+    for whole in (False, True, False):
+        event = {"event": "kernel_log", "lines": list[str](), "absent": "", "whole": whole}
+        telemetry.take(seen, event, 1.0)
+    assert seen.kernel_log_whole
+
+
 def test_every_action_has_words_and_no_number_has_two() -> None:
     for action in {*xid.ACTIONS.values(), xid.UNKNOWN}:
         assert action.cause
@@ -314,17 +396,36 @@ def test_only_telling_lines_from_now_on_are_read(tmp_path: Path) -> None:
     os.mkfifo(path)
     writer = os.open(path, os.O_RDWR)
     log = kernel_log.KernelLog.__new__(kernel_log.KernelLog)
-    log.absent, log._kept = "", 0
+    log.absent, log._kept = "", {}
     log._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     os.write(writer, ("4,1,2,-;%s\n SUBSYSTEM=pci\n" % XID_79).encode())
     assert log.lines() == [XID_79]
     os.write(writer, b"6,2,3,-;usb 1-1: new device\n")
     assert log.lines() == []
-    for _ in range(kernel_log.MOST + 5):
-        os.write(writer, ("4,1,2,-;%s\n" % XID_13).encode())
-        log.lines()
-    assert log._kept > kernel_log.MOST
-    assert log.lines() == []
+
+
+CORRECTED = "pcieport 0000:00:01.0: AER: Corrected error received"
+FLOODS = [
+    (CORRECTED, XID_79),
+    (CORRECTED, "pcieport 0000:00:01.0: AER: Uncorrected (Fatal) error received"),
+    (XID_13, XID_79),
+    (XID_13, XID_13.replace("19:00", "5e:00")),  # the same of another device
+    (ASSERTION, OFF_THE_BUS),
+    (ASSERTION, NO_START),
+    (SWITCH_LIVES, SWITCH_LIVES.replace("Non-fatal", "Fatal")),
+    ("EDAC MC0: 1 CE memory read error", "EDAC MC0: 1 UE memory read error"),
+    ("NVRM: x" * 500, MACHINE_CHECK),
+]
+
+
+@pytest.mark.parametrize(("flood", "grave"), FLOODS)
+def test_a_flood_of_one_kind_does_not_hide_another(flood: str, grave: str) -> None:
+    log = kernel_log.KernelLog("/nonexistent")
+    log._descriptor = 0
+    for lines in ([flood] * (kernel_log.MOST + 5), [grave, flood]):
+        log._read = lambda lines=lines: lines  # type: ignore[method-assign, misc]
+        kept = log.lines()
+    assert kept == [grave]
 
 
 def test_a_log_that_is_not_there_says_so(tmp_path: Path) -> None:

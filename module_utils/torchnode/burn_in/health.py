@@ -1,6 +1,9 @@
-"""Telemetry and error counters judged. Pure. What could not be read is skipped, never a pass."""
+"""Telemetry and error counters judged. Pure. What could not be read is never a pass."""
 
 from __future__ import annotations
+
+import statistics
+from dataclasses import replace
 
 from ..outcome import Outcome, Result
 from . import judge_counters, judge_kernel_log, judge_settings
@@ -16,6 +19,7 @@ from .telemetry import (
     masks,
     reason_names,
     samples_of,
+    unread,
 )
 
 #: Time counters of what held the clocks down (nvml_counters.py), and the reason's bit.
@@ -34,10 +38,18 @@ def telemetry(burn: Burn, run: DeviceRun) -> Outcome:
     """Whether the clocks were held down by heat or by the power supply."""
     identity = "burn_in.telemetry." + run.name
     expected = "no slowdown by heat or by the power supply"
+    if burn.telemetry.no_library:
+        return _without_library(identity, expected, burn)
     samples = samples_of(burn, run)
-    if not samples or not any(len(sample) > 1 for sample in samples):
-        return _without_samples(identity, expected, burn, run)
-    observed = _ranges(samples) + _not_measured(burn, run)
+    absent = burn.telemetry.devices.get(key_of(burn, run), {}).get("absent") or {}
+    if not any(len(sample) > 1 for sample in samples):
+        answers = list(absent.values()) if samples else []
+        what = "Temperature, power and clocks"
+        return unread(burn, run, identity, expected, what, answers)
+    observed = _ranges(samples) + _power_of_heat(run, samples) + _not_measured(absent)
+    judged = _judged(identity, expected, observed, samples, _held(burn, run))
+    if judged is not None and judged.result is Result.FAIL:
+        return judged  # what was seen before the sampling stopped was seen
     if burn.telemetry.failure:
         return Outcome(
             identity,
@@ -48,9 +60,17 @@ def telemetry(burn: Burn, run: DeviceRun) -> Outcome:
             cause="The sampling stopped early: %s." % burn.telemetry.failure,
             remedy="Read `dmesg` for driver errors and burn in again.",
         )
-    if not any("reasons" in sample for sample in samples):
-        cause = "This device does not say why its clock is lowered, so there is nothing to judge."
-        return Outcome(identity, STAGE, Result.SKIPPED, observed, expected, cause)
+    if judged is not None:
+        return judged
+    answers = [absent.get("reasons", "not supported on %s" % burn.backend)]
+    silent = unread(burn, run, identity, expected, "Why the clock is lowered", answers)
+    return replace(silent, observed=observed)
+
+
+def _judged(
+    identity: str, expected: str, observed: str, samples: list[dict[str, float]], held: int
+) -> Outcome | None:
+    """By temperature and clocks; None where the device does not say why its clock is lowered."""
     margins = [sample["margin"] for sample in samples if "margin" in sample]
     if margins and min(margins) <= 0:
         return Outcome(
@@ -62,7 +82,9 @@ def telemetry(burn: Burn, run: DeviceRun) -> Outcome:
             cause="The device reached its temperature limit.",
             remedy=_COOLING,
         )
-    return _by_reasons(identity, expected, observed, masks(samples) | _held(burn, run))
+    if not any("reasons" in sample for sample in samples):
+        return None
+    return _by_reasons(identity, expected, observed, masks(samples) | held)
 
 
 def _held(burn: Burn, run: DeviceRun) -> int:
@@ -78,6 +100,7 @@ def outcomes(burn: Burn, run: DeviceRun) -> list[Outcome]:
     """All outcomes about one device's health."""
     return [
         telemetry(burn, run),
+        judge_counters.violations(burn, run),
         judge_settings.settings(burn, run),
         judge_counters.errors(burn, run),
         judge_counters.links(burn, run),
@@ -86,15 +109,19 @@ def outcomes(burn: Burn, run: DeviceRun) -> list[Outcome]:
     ]
 
 
-def _without_samples(identity: str, expected: str, burn: Burn, run: DeviceRun) -> Outcome:
-    known = burn.telemetry.devices.get(key_of(burn, run))
-    if known is None:
-        why = burn.telemetry.failure or "the device is not among those that telemetry shows"
-    else:
-        absent = sorted(known.get("absent", {}).items())
-        why = "; ".join("%s: %s" % item for item in absent) or "the burn-in ended before a sample"
-    cause = "Nothing can be sampled: %s." % why
-    return Outcome(identity, STAGE, Result.SKIPPED, "not measured", expected, cause)
+def _without_library(identity: str, expected: str, burn: Burn) -> Outcome:
+    """The work is judged without it, but nobody saw heat, power and the device's own errors."""
+    return Outcome(
+        identity,
+        STAGE,
+        Result.WARN,
+        observed="not measured",
+        expected=expected,
+        cause="The environment lacks the library that asks the devices for their temperature, "
+        "power, clocks and error counts: %s." % burn.telemetry.failure,
+        remedy="Apply the stack again, or install it into an environment of your own "
+        "(`nvidia-ml-py` for NVIDIA, ROCm's `amdsmi` for AMD); then burn in again.",
+    )
 
 
 def _by_reasons(identity: str, expected: str, observed: str, mask: int) -> Outcome:
@@ -125,7 +152,22 @@ def _ranges(samples: list[dict[str, float]]) -> str:
     return "%d sample(s): %s" % (len(samples), ", ".join(parts) or "nothing")
 
 
-def _not_measured(burn: Burn, run: DeviceRun) -> str:
-    absent = burn.telemetry.devices.get(key_of(burn, run), {}).get("absent") or {}
+def _power_of_heat(run: DeviceRun, samples: list[dict[str, float]]) -> str:
+    """What was drawn of what is allowed while the heat's rate was sampled; shown, not judged."""
+    times = [sample["t"] for sample in run.samples]
+    drawn = [
+        (sample["power"], sample["power_limit"])
+        for sample in samples
+        if times
+        and times[0] <= sample["t"] <= times[-1]
+        and {"power", "power_limit"} <= set(sample)
+    ]
+    if not drawn:
+        return ""
+    power, limit = (statistics.median(column) for column in zip(*drawn))
+    return "; in the heat %g W of %g W at the median" % (power, limit)
+
+
+def _not_measured(absent: dict[str, str]) -> str:
     listed = ["%s (%s)" % item for item in sorted(absent.items())]
     return "; not measured: %s" % ", ".join(listed) if listed else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ..outcome import Outcome, Result
 from . import counted
 from .counted import Counted
@@ -23,6 +25,37 @@ SRAM_LIFETIME = 4
 #: PCIe replays a minute above which a link is bad: DCGM's DCGM_LIMIT_MAX_PCIREPLAY_RATE,
 #: https://github.com/NVIDIA/DCGM, 2026-11-23.
 REPLAYS_A_MINUTE = 8
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A limit that held the clock down: its time counter, ns, and the ``share`` that warns."""
+
+    name: str
+    limit: str
+    share: float  # of the burn-in's time
+    cause: str
+    remedy: str
+
+
+#: Time that a limit held the clocks below those that programs may ask for, which counters see
+#: between two samples: https://docs.nvidia.com/deploy/nvml-api/api/structnvmlViolationTime__t.html,
+#: 2026-11-30. The share is a second in a hundred: torchnode's own, above chance and short peaks.
+#: At the power cap a sound part is most of the time, so its counter is shown and not judged.
+VIOLATIONS = (
+    Violation(
+        "violation_thermal", "heat", 0.01,
+        "Heat held the clock down for %s of the burn-in's %g s.",
+        "Check fans, air flow or coolant and the heat sink's seat; then burn in again.",
+    ),
+    Violation(
+        "violation_board_limit", "the board's own limit", 0.01,
+        "The board's own limit held the clock down for %s of the burn-in's %g s.",
+        "Look at the power cables, the supplies and the limits of slot and chassis; then burn in "
+        "again. If neighbours of the same part do not show it, have the board looked at.",
+    ),
+)  # fmt: skip
+SHOWN = ("violation_power", *(rule.name for rule in VIOLATIONS))
 
 _EVIDENCE = (
     "Take the node out of service. This outcome is evidence for a replacement: hand it in with the "
@@ -149,3 +182,23 @@ def recovery(burn: Burn, run: DeviceRun) -> Outcome:
         cause="The driver says that the device has to be recovered.",
         remedy="Drain the node and %s; then burn in again." % words,
     )
+
+
+def violations(burn: Burn, run: DeviceRun) -> Outcome:
+    """For how long limits held the clock down; a limit whose counter is not there is named."""
+    identity = "burn_in.violations." + run.name
+    listed = ("%s for at most %g %%" % (r.limit, 100 * r.share) for r in VIOLATIONS)
+    expected = "clock held down by %s of the time" % ", by ".join(listed)
+    seen = counted.of(burn, run, identity, expected, SHOWN)
+    if isinstance(seen, Outcome):
+        return seen
+    observed = seen.words(_seconds)
+    for rule in VIOLATIONS:
+        if seen.rise(rule.name) > rule.share * burn.seconds * 1e9:
+            cause = rule.cause % (_seconds(seen.rise(rule.name)), burn.seconds)
+            return Outcome(identity, STAGE, Result.WARN, observed, expected, cause, rule.remedy)
+    return Outcome(identity, STAGE, Result.PASS, observed, expected)
+
+
+def _seconds(nanoseconds: int) -> str:
+    return "%.3f s" % (nanoseconds / 1e9)

@@ -7,7 +7,7 @@ from typing import Any
 from ..outcome import Outcome, Result
 from .judging import STAGE, ended
 from .records import Burn, DeviceRun, Ending
-from .telemetry import key_of
+from .telemetry import key_of, unread
 
 _REMEDY = (
     "End it, or keep the scheduler from placing work here while the node is proven; then burn in "
@@ -79,9 +79,9 @@ def others(burn: Burn, run: DeviceRun) -> Outcome:
     identity, expected = "burn_in.other_processes." + run.name, "nobody else on the device"
     key = key_of(burn, run)
     if key not in burn.telemetry.processes:
-        why = burn.telemetry.failure or "the device does not tell who computes on it"
-        cause = "Who else is on the device cannot be read: %s." % why
-        return Outcome(identity, STAGE, Result.SKIPPED, "not measured", expected, cause)
+        told = "not supported: the device does not tell who computes on it"
+        answers = [] if burn.telemetry.failure else [told]
+        return unread(burn, run, identity, expected, "Who else is on the device", answers)
     found = burn.telemetry.processes[key]
     if found and not _told_apart(burn):
         cause = "The driver tells other pids than this system does (a container's own numbers)."

@@ -8,7 +8,7 @@ from typing import Any, Callable, Mapping
 from ..outcome import Outcome, Result
 from .judging import STAGE
 from .records import Burn, DeviceRun
-from .telemetry import key_of, samples_of
+from .telemetry import key_of, samples_of, unread
 
 #: Watts by which the enforced limit may be below the part's default: both are told in whole ones.
 POWER_MARGIN = 1.0
@@ -66,9 +66,8 @@ def settings(burn: Burn, run: DeviceRun) -> Outcome:
     seen = _seen(burn, run)
     asked = [rule for rule in RULES if all(name in seen for name in rule.fields)]
     if not asked:
-        why = burn.telemetry.failure or "the device tells none of them"
-        cause = "How the device is set up cannot be read: %s." % why
-        return Outcome(identity, STAGE, Result.SKIPPED, "not measured", expected, cause)
+        answers = _answers(burn, run) or ["not supported on %s" % burn.backend]
+        return unread(burn, run, identity, expected, "How the device is set up", answers)
     observed = ", ".join("%s %g" % item for item in sorted(seen.items()))
     absent = sorted({name for rule in RULES for name in rule.fields} - set(seen))
     observed += "; not told: %s" % ", ".join(absent) if absent else ""
@@ -77,6 +76,12 @@ def settings(burn: Burn, run: DeviceRun) -> Outcome:
         return Outcome(identity, STAGE, Result.PASS, observed, expected)
     cause, remedy = (" ".join(words) for words in zip(*((r.cause, r.remedy) for r in bad)))
     return Outcome(identity, STAGE, Result.WARN, observed, expected, cause, remedy)
+
+
+def _answers(burn: Burn, run: DeviceRun) -> list[str]:
+    """Why the device does not tell what is asked."""
+    absent = burn.telemetry.devices.get(key_of(burn, run), {}).get("fixed_absent") or {}
+    return [absent[name] for rule in RULES for name in rule.fields if name in absent]
 
 
 def _seen(burn: Burn, run: DeviceRun) -> dict[str, Any]:

@@ -93,9 +93,11 @@ class Telemetry:
     samples: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     final: dict[str, dict[str, int]] | None = None
     failure: str = ""  # why there is none, or why it stopped
+    no_library: bool = False  # the failure is that the environment lacks what reads it
     processes: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)  # key -> pid
     kernel_log: list[str] = field(default_factory=list)  # its telling lines, in their order
     kernel_log_absent: str = ""  # why it could not be read
+    kernel_log_whole: bool = False  # it was read to the burn-in's end
 
 
 @dataclass

@@ -67,7 +67,11 @@ class _Runner:
         if self._burn.links.chosen:
             self._begin(LINKS, self._burn.links, "links", self._plan.links_config())
         if self._children:
-            config = {"backend": self._plan.backend, "interval": self._plan.interval}
+            config = {
+                "backend": self._plan.backend,
+                "interval": self._plan.interval,
+                "devices": self._plan.links_config()["devices"],  # for the faults of tests
+            }
             self._sampler = Child(self._plan.python, "sampler", config, self._environment())
         children = [*self._children.values(), *([self._sampler] if self._sampler else [])]
         self._burn.pids = [child.process.pid for child in children]

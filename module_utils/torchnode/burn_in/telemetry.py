@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Sequence
 
+from ..outcome import Outcome, Result
 from . import thinning
 from .child.device import bare_uuid
+from .judging import STAGE
 from .records import Burn, DeviceRun, Telemetry
 
 #: Clocks-event reasons, a bit mask (NVML, nvmlClocksEventReasons):
@@ -41,6 +44,19 @@ UNITS = {
     "reasons": "bit mask",
 }
 
+#: Backends whose devices tell of themselves. There only an answer that says so is no answer: what
+#: a library or the sampler failed to bring is not known.
+TELLING = ("cuda", "rocm")
+
+#: How a library says that part, driver or itself does not have a thing, or not for this user:
+#: NVML's texts (pynvml.py, nvidia-ml-py 13; an older driver calls a field that it does not know an
+#: invalid argument), AMD's status names, and a key or value that is absent.
+HAS_NOT = re.compile(
+    r"not.supported|not.yet.implemented|function not found|no attribute|permission|argument|"
+    r"\bN/A\b|^'",
+    re.IGNORECASE,
+)
+
 
 def take(telemetry: Telemetry, event: dict[str, Any], t: float) -> None:
     """Take one event of the sampler, heard ``t`` seconds after the start signal (< 0: before it).
@@ -60,10 +76,12 @@ def take(telemetry: Telemetry, event: dict[str, Any], t: float) -> None:
         elif kind == "kernel_log":
             telemetry.kernel_log += [str(line) for line in event["lines"]]
             telemetry.kernel_log_absent = telemetry.kernel_log_absent or str(event["absent"])
+            telemetry.kernel_log_whole = telemetry.kernel_log_whole or bool(event["whole"])
         elif kind == "final":
             telemetry.final = dict(event["counters"])
         elif kind == "fatal":
             telemetry.failure = str(event["detail"])
+            telemetry.no_library = event["kind"] == "library"
         elif kind != "telemetry":
             raise ValueError("the event %r instead of a sample" % kind)
     except (KeyError, TypeError, AttributeError) as error:
@@ -94,6 +112,36 @@ def key_of(burn: Burn, run: DeviceRun) -> str:
 def samples_of(burn: Burn, run: DeviceRun) -> list[dict[str, float]]:
     """One device's telemetry samples."""
     return burn.telemetry.samples.get(key_of(burn, run), [])
+
+
+def unread(
+    burn: Burn, run: DeviceRun, identity: str, expected: str, what: str, answers: Sequence[str]
+) -> Outcome:
+    """The outcome of ``what``, which telemetry did not bring. ``answers``: why, by the device.
+
+    Skipped where the device says that it has none of it, and without the library, which
+    burn_in.telemetry warns of. A sampler that failed, hung or was silent is never skipped.
+    """
+    known = key_of(burn, run) in burn.telemetry.devices
+    why = "; ".join(sorted(set(answers))) if known else ""
+    has_none = bool(why) and all(HAS_NOT.search(answer) for answer in answers)
+    why = why or burn.telemetry.failure or _silence(known)
+    cause = "%s cannot be read: %s." % (what, why)
+    if has_none or burn.telemetry.no_library or burn.backend not in TELLING:
+        return Outcome(identity, STAGE, Result.SKIPPED, "not measured", expected, cause)
+    remedy = (
+        "Look whether the vendor's tool answers (`nvidia-smi -q`, `amd-smi metric`), and at "
+        "`dmesg` for the driver's errors; mend that and burn in again."
+    )
+    return Outcome(identity, STAGE, Result.INCOMPLETE, "not measured", expected, cause, remedy)
+
+
+def _silence(known: bool) -> str:
+    return (
+        "the burn-in ended before a sample"
+        if known
+        else "the device is not among those that telemetry shows"
+    )
 
 
 def reason_names(mask: int) -> str:

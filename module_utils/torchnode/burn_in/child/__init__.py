@@ -32,6 +32,7 @@ from . import (
     protocol,
     pulse,
     sampler,
+    sampler_faults,
     sysfs,
     turn,
     worker,
@@ -61,6 +62,7 @@ _MODULES = (
     nvml,
     amdsmi,
     kernel_log,
+    sampler_faults,
     sampler,
 )
 

@@ -5,7 +5,8 @@
 ======================  =========================================================================
 flip                    once, flip BIT (0-63) of one 64-bit word of a product before its check
 nan, inf                once, put NaN or infinity into one element of a product
-sticky                  flip BIT in every product, the one the reference is made from included
+sticky, sticky-nan      flip BIT, or put NaN, in every product, the one the reference is made from
+                        included
 input                   flip BIT of an operand after the reference was made
 corrupt-reference       flip BIT of the reference itself
 late-flip               flip BIT of a product after its check, while it lies in the ring
@@ -18,7 +19,16 @@ slow                    rest after each product for twice as long as it took
 kill, hang, exit        SIGKILL, SIGSTOP to itself, exit status 7, all in mid-burn
 oom                     ask for more memory than there is
 garbage                 write something that is not a result to the result channel
+----------------------  -------------------------------------------------------------------------
+ecc                     the device's count of uncorrected errors has risen by one at the end
+thermal                 every sample says that heat slows the device's clock
+xid                     the kernel's log says that the device fell off the bus, Xid 79
+sampler-kill            SIGKILL of the sampler, after its first sample
+sampler-hang            SIGSTOP of the sampler, after its first sample
+library-hang            the library that tells of the devices never answers
 ======================  =========================================================================
+
+Those below the line are the sampler's, see sampler_faults.py; BIT means nothing to them.
 """
 
 from __future__ import annotations
@@ -33,6 +43,7 @@ KINDS = (
     "nan",
     "inf",
     "sticky",
+    "sticky-nan",
     "input",
     "corrupt-reference",
     "late-flip",
@@ -49,6 +60,12 @@ KINDS = (
     "exit",
     "oom",
     "garbage",
+    "ecc",
+    "thermal",
+    "xid",
+    "sampler-kill",
+    "sampler-hang",
+    "library-hang",
 )
 
 #: The product at which a one-shot fault strikes: late enough that clean ones went before it.
@@ -90,6 +107,8 @@ class Injector:
         """Called for every product ever made, those of the set-up included."""
         if self.kind == "sticky":
             self._flip(output)
+        elif self.kind == "sticky-nan":
+            output[1, 1] = float("nan")
 
     def burning_product(self, output: Any, job: Any) -> None:
         """Called between a product of the burn and its check."""

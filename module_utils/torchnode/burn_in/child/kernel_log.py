@@ -8,13 +8,28 @@ from typing import Optional
 
 PATH = "/dev/kmsg"
 RECORD = 8192  # bytes: the kernel cuts longer ones (Documentation/ABI/testing/dev-kmsg)
-MOST = 200  # lines kept: a broken device can write thousands
+MOST = 50  # lines kept of a kind: a broken device can write thousands
+LONGEST = 500  # characters kept of a line
 
-#: NVIDIA's driver, AMD's, PCIe's error reporting, machine checks and memory, the memory killer.
-TELLING = re.compile(
-    r"NVRM|Xid|amdgpu.*(?:reset|ring|timeout|RAS)|AER:|PCIe Bus Error|mce:|EDAC|Hardware Error|"
-    r"Out of memory: Killed|oom-kill:|hung_task|blocked for more than"
-)
+#: Kinds of lines: NVIDIA's driver and switches, by number and device where they tell them; AMD's
+#: driver, PCIe's error reporting, machine checks and memory, the memory killer. The first that
+#: fits, so the grave ones before those that can come in floods: each has room of its own.
+XID = re.compile(r"S?Xid \([^)]*\): \d+(?:, Fatal)?")
+KINDS = (
+    r"fallen off the bus", r"RmInitAdapter", r"NVRM|Xid",
+    r"amdgpu.*(?:reset|timeout|RAS)", r"amdgpu.*ring",
+    r"AER:.*(?:[Ff]atal|[Uu]ncorrect)|severity=Uncorrected", r"AER:|PCIe Bus Error",
+    r"EDAC.*(?:UE|[Uu]ncorrect)", r"mce:|Hardware Error", r"EDAC",
+    r"Out of memory: Killed|oom-kill:", r"hung_task|blocked for more than",
+)  # fmt: skip
+
+
+def kind_of(line: str) -> str:
+    """What a line counts as: an Xid or SXid of a device, else one of KINDS; '' for no fault."""
+    numbered = XID.search(line)
+    if numbered:
+        return numbered.group(0)
+    return next((kind for kind in KINDS if re.search(kind, line)), "")
 
 
 class KernelLog:
@@ -23,7 +38,7 @@ class KernelLog:
     def __init__(self, path: str = PATH) -> None:
         self.absent = ""
         self._descriptor: Optional[int] = None
-        self._kept = 0
+        self._kept: dict[str, int] = {}  # lines by kind, those without room too
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
             os.lseek(self._descriptor, 0, os.SEEK_END)
@@ -36,10 +51,12 @@ class KernelLog:
         """What has come since the last call, the telling lines alone."""
         if self._descriptor is None:
             return []
-        found = [line for line in self._read() if TELLING.search(line)]
-        room = max(0, MOST - self._kept)
-        self._kept += len(found)
-        return found[:room]
+        return [line[:LONGEST] for line in self._read() if self._has_room(line)]
+
+    def _has_room(self, line: str) -> bool:
+        kind = kind_of(line)
+        self._kept[kind] = self._kept.get(kind, 0) + 1
+        return bool(kind) and self._kept[kind] <= MOST
 
     def _read(self) -> list[str]:
         assert self._descriptor is not None
