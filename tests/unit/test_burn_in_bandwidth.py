@@ -244,6 +244,19 @@ def test_a_link_that_says_it_is_low_and_is_not_only_warns() -> None:
     assert host(made).result is Result.WARN
 
 
+def test_links_alone_judge_the_host_link_too() -> None:
+    rates = {"h2d_gb_s": 55.0, "d2h_gb_s": 55.0, "pinned": True, "local": True}
+    made = burn(device(0), device(1), cuda0=rates, cuda1={**rates, "d2h_gb_s": 20.0})
+    for run in made.devices:
+        run.chosen, run.results, run.spans = (), [], []
+    assert host(made, 0).result is Result.PASS
+    assert host(made, 1).result is Result.FAIL
+    made.links.results = []
+    assert host(made, 0).result is Result.SKIPPED
+    made.devices[0].chosen = ("bandwidth",)  # asked for, and it has no result
+    assert host(made, 0).result is Result.INCOMPLETE
+
+
 def test_neighbours_that_are_just_as_bad_prove_nothing() -> None:
     slow = {
         name: {"h2d_gb_s": 1.5, "d2h_gb_s": 1.5, "pinned": True, "local": True}
