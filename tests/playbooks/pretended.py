@@ -65,6 +65,7 @@ def burned(*rates: float, digest: str = "a", outcomes: tuple[Any, ...] = ()) -> 
         "backend": "cuda",
         "level": "quick",
         "stages": STAGES,
+        "memory_fraction": 0.96,
         "interrupted": "",
         "injected": "",
         "torch": "2.13.0+cu130",

@@ -7,6 +7,7 @@ from typing import Any, Callable, Iterator
 
 MAX_DEFECTS = 16  # of one kind told one by one; the rest is counted
 BEAT = 0.5  # seconds between two signs of life
+PATIENCE = 1.8  # graces after the planned end, at which the last one has to stop
 
 
 class Teller:
@@ -43,15 +44,24 @@ class Teller:
 
 
 class Turn:
-    """One stage's time. ``grace``: seconds more to finish what would prove nothing half done.
+    """One stage's time. ``grace``: seconds more to finish what would prove nothing half done, but
+    not beyond ``last``, seconds after the start signal.
 
-    Of a turn that is over before it begins ``seconds`` is 0.
+    Of a turn that is over before it begins ``seconds`` is 0, and it has its grace all the same.
     """
 
-    def __init__(self, teller: Teller, stage: str, seconds: float, grace: float) -> None:
+    def __init__(
+        self,
+        teller: Teller,
+        stage: str,
+        seconds: float,
+        grace: float,
+        last: float = float("inf"),
+    ) -> None:
         self._teller, self.stage, self.seconds = teller, stage, max(0.0, seconds)
-        self._end = teller.elapsed() + seconds
-        self._last = self._end + grace
+        now = teller.elapsed()
+        self._end = now + seconds
+        self._last = min(now + self.seconds + grace, last)
 
     def left(self) -> float:
         """Seconds of this stage's time that are left; negative when it is over."""
@@ -82,9 +92,11 @@ def turns(teller: Teller, planned: list[list[Any]], grace: float) -> Iterator[tu
     """The round and turn of each planned [stage, round, seconds], to be taken one by one.
 
     None ends later than planned from the start signal on, whatever the ones before it took. So what
-    one turn takes too much the next has less, and nothing adds up over the rounds of a day.
+    one turn takes too much the next has less, and nothing adds up over the rounds of a day. Grace
+    is each one's own, but all of it together ends before the parent's patience, twice the grace.
     """
     end = 0.0
+    last = sum(seconds for _, _, seconds in planned) + PATIENCE * grace
     for stage, number, seconds in planned:
         end += seconds
-        yield number, Turn(teller, stage, min(seconds, end - teller.elapsed()), grace)
+        yield number, Turn(teller, stage, min(seconds, end - teller.elapsed()), grace, last)
