@@ -34,7 +34,7 @@ lint: dev ## ruff, mypy and ansible-lint
 	@$(DEV_VENV)/bin/python tools/test ruff format mypy ansible-lint
 
 unit: dev ## pytest, without a container
-	@$(DEV_VENV)/bin/python tools/test stack unit
+	@$(DEV_VENV)/bin/python tools/test stack unit playbooks
 
 molecule: dev ## three systemd nodes over SSH
 	@$(DEV_VENV)/bin/python tools/test molecule
