@@ -59,6 +59,7 @@ BURNED = {
     "seconds": 20.5,
     "backend": "cuda",
     "interrupted": "",
+    "memory_fraction": 0.96,
     "injected": "",
     "torch": "2.13.0+cu130",
     "driver": None,
