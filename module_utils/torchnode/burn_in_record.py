@@ -153,7 +153,7 @@ def _stages(given: Mapping[str, Any]) -> List[str]:
     share = given.get("memory_fraction")
     if not share:
         return list(given["stages"])
-    how_much = {"memory": "memory (%g %% of what was free)" % (100 * share)}
+    how_much = {"memory": "memory (at most %g %% of what was free)" % (100 * share)}
     return [how_much.get(stage, stage) for stage in given["stages"]]
 
 

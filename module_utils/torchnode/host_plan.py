@@ -157,17 +157,19 @@ def _wished_words(name: str, wish: PackageWish) -> str:
 
 
 def _toolkit_wheel_step(facts: Facts, plan: HostPlan) -> Optional[Step]:
-    """Toolkits from wheels are there when every one is whole, as survey tells it."""
+    """Toolkits from wheels are there when every one is whole and the first is the default."""
     have = [item.version for item in facts.toolkits if item.name == "cuda-toolkit-wheel"]
-    lacking = [wish.cuda for wish in plan.toolkit_wheels if wish.cuda not in have]
-    if not lacking:
+    wished = [wish.cuda for wish in plan.toolkit_wheels]
+    lacking = [cuda for cuda in wished if cuda not in have]
+    if not lacking and (not wished or have[0] == wished[0]):
         return None
+    why = "%s is not there, or not whole" % ", ".join(lacking)
     return Step(
         component="cuda_toolkit",
-        action="install",
+        action="install" if lacking else "change",
         before=", ".join(have) or "none",
-        after=", ".join("%s from wheels" % wish.cuda for wish in plan.toolkit_wheels),
-        why="%s is not there, or not whole" % ", ".join(lacking),
+        after=", ".join("%s from wheels" % cuda for cuda in wished),
+        why=why if lacking else "%s is to be the default" % wished[0],
     )
 
 

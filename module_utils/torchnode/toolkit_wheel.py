@@ -42,6 +42,8 @@ def base(prefix: str) -> str:
 
 
 def read(node: Node, prefix: str) -> List[str]:
-    """The releases ('13.0') of the complete toolkits."""
-    names = node.names(base(prefix), "[0-9]*.[0-9]*")
-    return [name for name in names if whole(node, "%s/%s" % (base(prefix), name))]
+    """The releases ('13.0') of the complete toolkits, that of ``current`` first; else none."""
+    top = base(prefix)
+    names = [n for n in node.names(top, "[0-9]*.[0-9]*") if whole(node, "%s/%s" % (top, n))]
+    default = node.link(top + "/current")
+    return sorted(names, key=lambda name: name != default) if default in names else []

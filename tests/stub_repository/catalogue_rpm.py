@@ -62,9 +62,8 @@ def catalogue(distro: str, drivers: Sequence[str]) -> List[Stub]:
 def module_streams(version: str, newest: bool) -> Tuple[str, str]:
     """The streams that hold the open and the proprietary modules of a version."""
     branch = number(version)
-    rolling = ("open-dkms", "latest-dkms") if newest else ("", "")
-    named = ("%d-open" % branch, "%d-dkms" % branch)
-    return tuple(" ".join(filter(None, pair)) for pair in zip(named, rolling))  # type: ignore
+    rolling = (" open-dkms", " latest-dkms") if newest else ("", "")
+    return "%d-open%s" % (branch, rolling[0]), "%d-dkms%s" % (branch, rolling[1])
 
 
 def driver(version: str, tag: str, streams: Tuple[str, str]) -> List[Stub]:

@@ -67,7 +67,7 @@ def pulsed(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> pulse.Pulse:
         heat_job=lambda: (Mill(clock), SimpleNamespace(products=1), []),
     )
     device = SimpleNamespace(synchronize=lambda: None, release=lambda: None)
-    return pulse.Pulse(compute, device, SimpleNamespace(pulsed=lambda: None))  # type: ignore[arg-type]
+    return pulse.Pulse(compute, device, SimpleNamespace(pulsed=lambda: None))  # type: ignore[arg-type]  # stand-ins
 
 
 def test_a_day_of_72_rounds_ends_when_it_was_planned_to(

@@ -82,6 +82,21 @@ def test_a_machine_whose_packages_no_table_knows_gets_wheels() -> None:
     assert stack.host.wishes == ()
 
 
+@pytest.mark.parametrize(("unpacked", "why"), [
+    (("13.2", "13.0"), None),
+    (("13.0", "13.2"), "13.2 is to be the default"),
+    (("13.2",), "13.0 is not there, or not whole"),
+])  # fmt: skip
+def test_another_default_is_a_step(unpacked: tuple[str, ...], why: str | None) -> None:
+    items = (SoftwareItem("cuda-toolkit-wheel", cuda, "/t/" + cuda) for cuda in unpacked)
+    there = facts(drivers=(driver("580.95.05"),), toolkits=tuple(items))
+    stack = resolved(
+        there, "13.2", "13.0", nvidia_source="preinstalled", cuda_toolkit_source="wheel"
+    )
+    steps = [s for s in host_steps(there, stack) if s.after.endswith("from wheels")]
+    assert [step.why for step in steps] == ([why] if why else [])
+
+
 def test_what_is_unpacked_is_no_step_and_needs_no_room() -> None:
     there = facts(
         toolkits=(SoftwareItem("cuda-toolkit-wheel", "13.0", "/opt/torchnode/cuda/13.0"),)

@@ -204,13 +204,16 @@ def test_a_toolkit_is_laid_out_as_its_compiler_looks_for_it(bench: Bench) -> Non
         assert len(list((top / release).glob("*.dist-info"))) == len(PIECES)
     seen = read_toolkits(Node(), str(bench.prefix))
     mine = [(t.version, t.path) for t in seen if t.name == "cuda-toolkit-wheel"]
-    assert mine == [(r, str(top / r)) for r in ("13.0", "13.1")]
+    assert mine == [(r, str(top / r)) for r in ("13.1", "13.0")], "the default first"
     assert not bench.apply(what=toolkit_wheel).changed
     (top / "13.0/nvvm/bin/cicc").unlink()
     seen = read_toolkits(Node(), str(bench.prefix))
     assert [t.version for t in seen if t.name == "cuda-toolkit-wheel"] == ["13.1"]
     assert bench.apply(what=toolkit_wheel).changed
     assert (top / "13.0/nvvm/bin/cicc").exists()
+    (top / "current").unlink()
+    seen = read_toolkits(Node(), str(bench.prefix))
+    assert [t for t in seen if t.name == "cuda-toolkit-wheel"] == [], "no default is told"
 
 
 # ---- rows and wishes ---------------------------------------------------------------------------
