@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(
 
 #: What the scripts below share: argv is the package's folder and the faults, made one by one.
 PREAMBLE = """
-import json, sys
+import json, sys, time
 sys.path.insert(0, sys.argv[1])
 import torch
 from torchnode.burn_in.child import (
@@ -53,6 +53,19 @@ def each(measure):
 HOST = """
 class Elsewhere(device.Cpu):
     name = "stand-in"
+
+class Hot(Elsewhere):
+    settling = 0.25
+
+    def __init__(self, *given):
+        super().__init__(*given)
+        self._cool = time.monotonic() + 0.2
+
+    def stopwatch(self):
+        watch = super().stopwatch()
+        if time.monotonic() < self._cool:
+            watch.seconds = lambda: 10.0
+        return watch
 
 class Lazy(host_link.HostLink):
     done = ()
@@ -84,11 +97,13 @@ def measure(fault, one_turn):
     if fault == "alone":
         return one_after_the_other(one_turn)
     bandwidth.HostLink = kinds.get(fault, host_link.HostLink)
-    injector = faults.Injector(torch, "" if fault in kinds else fault)
-    stage = bandwidth.Bandwidth(torch, Elsewhere(torch, {}), {"seed": 1}, injector)
+    injector = faults.Injector(torch, "" if fault in (*kinds, "hot") else fault)
+    where = (Hot if fault == "hot" else Elsewhere)(torch, {})
+    stage = bandwidth.Bandwidth(torch, where, {"seed": 1}, injector)
     return stage.run(one_turn)
 
 host_link.BYTES = bandwidth.GIB = 1 << 20
+bandwidth.MEASURED = 0.05
 each(measure)
 """
 
@@ -264,3 +279,10 @@ def test_every_copy_in_memory_and_over_the_host_link_is_verified() -> None:
     [found] = answers["alone"]["found"]
     assert found["check"] == "d2h"
     assert found["device"] == "second"
+
+
+def test_copies_that_a_load_before_them_slows_are_compared_and_not_timed() -> None:
+    slow = 2 * (1 << 20) * 16 / 10.0 / 1e9  # GB/s of 16 copies in the 10 s that Hot says at first
+    result = script(HOST, "hot")["hot"]["result"]
+    assert result["copy_gb_s"] > 10 * slow
+    assert result["bytes_verified"] == sum(result["copies"]) << 20

@@ -27,6 +27,7 @@ GIB = 1 << 30
 CPU_BYTES = 32 << 20  # its rate is not judged; three buffers stay below the plan's bound
 SHARE = 8  # a buffer is at most one part in so many of the free memory; there are three
 BATCH = 16  # copies between two looks at the clock: few enough to end soon, enough to keep busy
+MEASURED = 0.25  # seconds of copies whose rate counts, however short the stage's time
 STAGE = "bandwidth"
 
 
@@ -38,11 +39,11 @@ class Bandwidth:
         self._seed = config["seed"]
 
     def run(self, turn: Any) -> dict[str, Any]:
-        """A third of the time for copies in memory, a third for each way of the host link."""
-        began, seconds = time.monotonic(), max(0.0, turn.left())
-        memory = self._in_memory(turn, seconds / 3)
+        """A third of the time for copies in memory, the rest for both ways of the host link."""
+        began = time.monotonic()
+        memory = self._in_memory(turn, max(0.0, turn.left()) / 3)
         self._device.release()
-        link = self._host_link(turn, seconds * 2 / 3)
+        link = self._host_link(turn, max(0.0, turn.left()))
         self._device.release()
         return {
             **memory,
@@ -58,16 +59,25 @@ class Bandwidth:
         return min(most, int(self._device.free_bytes()) // SHARE) // WORD * WORD
 
     def _in_memory(self, turn: Any, seconds: float) -> dict[str, Any]:
-        """Each copy is made of the one before it, so a wrong bit of any is in the last."""
+        """Each copy is made of the one before it, so a wrong bit of any is in the last.
+
+        All are compared; the rate is that of those after ``settling``, when the clocks no longer
+        show the load that was before.
+        """
         torch, size = self._torch, self.size()
         source = torch.empty(size // WORD, dtype=torch.int64, device=self._device.handle)
         source.random_(-(1 << 63), (1 << 63) - 1)
         pair = [torch.zeros_like(source) for _ in range(2)]
-        until = time.monotonic() + seconds
+        settled = time.monotonic() + self._device.settling
+        until = max(time.monotonic() + seconds, settled + MEASURED)
+        chains = 0
         times: list[float] = []
         while size and (time.monotonic() < until or not times):
+            counts = time.monotonic() >= settled
             spent = self._chain(source, pair)
-            times.append(spent / BATCH)
+            chains += 1
+            if counts:
+                times.append(spent / BATCH)
             self._injector.copied(pair[1], "copy")
             if not torch.equal(pair[1], source):
                 turn.tell([difference(torch, STAGE, "copy", source, pair[1])])
@@ -75,8 +85,8 @@ class Bandwidth:
         return {
             "copy_gb_s": rate(2 * size, times),
             "copy_bytes": size,
-            "copies": [BATCH * len(times)],
-            "bytes_verified": BATCH * len(times) * size,
+            "copies": [BATCH * chains],
+            "bytes_verified": BATCH * chains * size,
         }
 
     def _chain(self, source: Any, pair: list[Any]) -> float:

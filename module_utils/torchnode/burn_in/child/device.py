@@ -36,6 +36,7 @@ class Cpu:
     """All cores as one device."""
 
     name = "cpu"
+    settling = 0.0
 
     def __init__(self, torch: Any, wanted: dict[str, Any]) -> None:
         self._torch = torch
@@ -90,6 +91,9 @@ class Cuda:
     """One CUDA device, found by UUID or PCI address where torch tells them, else by number."""
 
     name = "cuda"
+    #: Seconds after a load at the power cap until a rate is the device's own. An H200's memory
+    #: copies ran at 0.9 of their rate for 0.26 s after it (docs/benchmarks.md).
+    settling = 0.5
 
     def __init__(self, torch: Any, wanted: dict[str, Any]) -> None:
         self._torch = torch
