@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping, Sequence, Tuple
 
-from .burn_in.levels import STAGES, TOGETHER
+from .burn_in.levels import STAGES
 from .data.compatibility import version_key
 from .model import Stack
 from .policy import Conflict, Mistake
@@ -103,11 +103,6 @@ def _check_stages(stages: Sequence[Any]) -> None:
                 "torchnode_burn_in_stages", repr(stage), "some of " + ", ".join(STAGES),
                 "Correct it in the inventory.",
             )  # fmt: skip
-    if list(stages) == [TOGETHER]:
-        raise Mistake(
-            "torchnode_burn_in_stages", "%s alone" % TOGETHER, "another stage beside it",
-            "Add one: the links are burned after every device has been burned alone.",
-        )  # fmt: skip
 
 
 def _check_folder(name: str, path: str) -> None:

@@ -105,6 +105,14 @@ def test_each_figure_is_compared(stage: str, key: str) -> None:
     assert told.cause.count("median") == 1, "only the figure that is low is named as the cause"
 
 
+def test_a_rate_from_before_the_warm_up_is_not_compared() -> None:
+    cold = device(rate=400.0)
+    cold["samples"] = cold["samples"][:2]
+    told = judged({**likes(), "cold": summary(cold)}, "cold")
+    assert "throughput not measured" in told.observed
+    assert told.result is Result.PASS
+
+
 @pytest.mark.parametrize("lie", [1e12, 0.0, math.nan, math.inf, -5.0, None, "fast", True])
 def test_one_liar_changes_nothing_for_the_others(lie: Any) -> None:
     nodes = {**likes(), "liar": summary(device(rate=lie, memory={"write_gb_s": lie}))}

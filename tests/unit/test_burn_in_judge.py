@@ -201,6 +201,16 @@ def test_throughput_against_neighbours(others: list[float], result: Result) -> N
     assert rates.throughput(seen, mine).result is result
 
 
+def test_neighbours_are_not_compared_before_they_are_warm() -> None:
+    cold = [device(i, samples=samples(rate, rate)) for i, rate in enumerate((688.0, 760.0))]
+    outcome = rates.throughput(burn(*cold), cold[0])
+    assert outcome.result is not Result.FAIL
+    assert "not held against its neighbours (no sample after a warm-up of 2 s)" in outcome.observed
+    assert "against its neighbours' median" not in outcome.observed
+    warm = device(2, 760.0)
+    assert "no neighbour" in rates.throughput(burn(warm, cold[1]), warm).observed
+
+
 def test_a_rate_with_nothing_to_compare_is_skipped_not_passed() -> None:
     run = device(model="Unheard Of 9000", samples=samples(1.0, 1.0))
     outcome = rates.throughput(burn(run), run)

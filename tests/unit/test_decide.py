@@ -9,6 +9,7 @@ from helpers import H200, LOCKS, machine
 from report_samples import PLAN, SITE, VERIFY
 
 from ansible.module_utils.torchnode import controller, decide
+from ansible.module_utils.torchnode.burn_in.levels import STAGES
 from ansible.module_utils.torchnode.model import InstalledStack
 from ansible.module_utils.torchnode.outcome import Result
 from ansible.module_utils.torchnode.records import identity, timestamp
@@ -68,6 +69,7 @@ FAILS = [
     ({"stated": {"torchnode_burn_in_seconds": -5}}, "torchnode_burn_in_seconds"),
     ({"stated": {"torchnode_keep_stacks": 0}}, "torchnode_keep_stacks"),
     ({"stated": {"torchnode_burn_in_memory_fraction": "much"}}, "much"),
+    ({"stated": {"torchnode_burn_in_stages": ["compute", "ram"]}}, "'ram'"),
     ({"stated": {"torchnode_prefix": "here"}}, "an absolute path"),
     ({"stated": {"torchnode_requirements": {"torhc": ">=2"}}}, "torchnode_requirements"),
     ({"stated": {"torchnode_requirements": {"torch": ">=99"}}}, "torchnode_requirements.torch"),
@@ -77,6 +79,11 @@ FAILS = [
 @pytest.mark.parametrize("url", ["", "https://h/simple", "http://h", "file:///mirror", "/mirror"])
 def test_an_index_may_be_a_url_or_a_folder(url):
     assert not decided(urls={"torchnode_index_url": url}).failed
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_stage_of_the_burn_in_may_be_asked_for_alone(stage):
+    assert not decided(stated={"torchnode_burn_in_stages": [stage]}).failed
 
 
 @pytest.mark.parametrize(("wishes", "word"), FAILS)
