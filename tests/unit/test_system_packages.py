@@ -376,6 +376,19 @@ def test_what_one_component_brought_and_another_kept_goes_with_the_last(tmp_path
     assert "dependency" in manager.purged
 
 
+def test_what_others_need_of_what_was_brought_stays_and_is_named(tmp_path: Path) -> None:
+    """A compiler that was there without the headers which it recommends, say."""
+
+    class Recommended(FakeManager):
+        def unneeded(self) -> List[str]:
+            return []
+
+    manager, node = Recommended({}), Node(str(tmp_path))
+    transaction.apply(manager, Order(WISH, prefix="/opt/t"), str(tmp_path))
+    said = removal.take_out(node, "/opt/t", manager, lambda argv: Completed(0, ""), False)
+    assert said[-1] == "kept, for other packages need or recommend them: dependency"
+
+
 @pytest.mark.parametrize("fails_first", [False, True])
 def test_an_initramfs_keeps_no_setting_of_what_is_gone(tmp_path: Path, fails_first: bool) -> None:
     """One that could not be written is written by the next removal."""

@@ -54,6 +54,7 @@ def take_out(
         said.append("%s: %s" % (component, done.said))
     if names and not check:
         said += _shared(manager, brought)
+        said += [] if only else _kept(manager, brought)
     if notes.images_owed(node, prefix) and not check:
         said += _images(node, run)
         notes.images_written(node, prefix)
@@ -94,6 +95,14 @@ def _shared(manager: Manager, brought: Collection[str]) -> List[str]:
         return []
     manager.run(Request(remove=names, purge=True))
     return ["%d more that nothing needs" % len(names)]
+
+
+def _kept(manager: Manager, brought: Collection[str]) -> List[str]:
+    """What is still there by name: a package that is not torchnode's needs or recommends it."""
+    names = sorted(set(manager.installed()) & set(brought)) if brought else []
+    if not names:
+        return []
+    return ["kept, for other packages need or recommend them: " + ", ".join(names)]
 
 
 def _images(node: Node, run: Run) -> List[str]:
