@@ -49,7 +49,8 @@ def driver_version(facts: Facts, policy: Policy) -> Tuple[str, str]:
     """The driver that torch will meet: the present one, else the branch that will be installed.
 
     A branch that the operator names, and that is not the present one's, is a wish to move there.
-    A present driver that is too old or too new for a GPU's generation cannot stay.
+    A present driver that is too old or too new for a GPU's generation cannot stay. One that is
+    installed and not loaded, because of a kernel without its module, say, stays of its branch.
     """
     present = present_version(facts)
     if present and facts.system.wsl2:
@@ -57,12 +58,22 @@ def driver_version(facts: Facts, policy: Policy) -> Tuple[str, str]:
     devices = [a for a in facts.accelerators if a.backend == "cuda"]
     first = first_branch(devices)
     default = max(host_choice.default_branch(facts, policy), first, key=lambda b: int(b or 0))
-    branch = policy.driver_branch or default
+    branch = policy.driver_branch or _installed_branch(facts, policy, devices) or default
     stays = not policy.driver_branch or (present and branch == str(_branch(present)))
     if present and stays and _serves_all(_branch(present), devices):
         return present, "loaded on the node"
     # Branches are long-lived: their current release is past every floor inside the branch.
     return branch + ".999", "branch %s, to be installed" % branch
+
+
+def _installed_branch(facts: Facts, policy: Policy, devices: Sequence[Accelerator]) -> str:
+    """The branch of a driver that is there and not loaded, '' for none that can stay."""
+    driver = cuda_driver(facts)
+    version = (driver.on_disk or driver.userspace) if driver else None
+    if not version:
+        return ""
+    branch = _branch(version)
+    return str(branch) if _serves_all(branch, devices) and _has(facts, policy, str(branch)) else ""
 
 
 def first_branch(devices: Sequence[Accelerator]) -> str:
@@ -273,6 +284,8 @@ def driver_problem(facts: Facts, driver: Optional[Driver], choice: DriverChoice)
         return "the inventory asks for branch %s" % choice.branch
     if driver.flavour and driver.flavour != choice.flavour:
         return "the %s kernel modules are installed" % driver.flavour
+    if driver.loaded_flavour and driver.loaded_flavour != choice.flavour:
+        return "the %s kernel module is loaded" % driver.loaded_flavour
     if driver.userspace and driver.userspace != driver.loaded:
         return "kernel module %s and library %s differ" % (driver.loaded, driver.userspace)
     return ""

@@ -281,6 +281,14 @@ def read_module(node: Node, release: str) -> Tuple[str, str]:
     return "", ""
 
 
+def loaded_flavour(node: Node) -> Optional[str]:
+    """'open' or 'proprietary' as the module in the kernel says it, None for no module."""
+    banner = node.read("/proc/driver/nvidia/version") or ""
+    if "Open Kernel Module" in banner:
+        return "open"
+    return "proprietary" if "Kernel Module" in banner else None
+
+
 def _stale_initramfs(node: Node, release: str) -> bool:
     """Whether a kernel's initramfs is older than what it should say about nouveau."""
     images = ("/boot/initrd.img-" + release, "/boot/initramfs-%s.img" % release)

@@ -10,7 +10,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from . import dkms, initramfs
 from .data import managed_files
-from .host_survey import read_host, read_module, read_services
+from .host_survey import loaded_flavour, read_host, read_module, read_services
 from .kernel_order import Order, Problem
 from .node import Node, Run
 from .package_model import HostSoftware, Kernel
@@ -98,19 +98,18 @@ def _may_load(node: Node, order: Order) -> bool:
     return order.devices and not read_container(node)
 
 
-def _running_module(node: Node) -> str:
-    """The version of the module on disk for the kernel that runs, '' for none."""
-    return read_module(node, node.read("/proc/sys/kernel/osrelease") or "")[0]
-
-
 def _loaded(node: Node) -> Optional[str]:
     return node.read("/sys/module/nvidia/version")
 
 
 def _unloaded(node: Node, order: Order) -> List[str]:
-    """The version that is on disk and not the one that is loaded."""
-    on_disk = _running_module(node) if _may_load(node, order) else ""
-    return [on_disk] if on_disk and _loaded(node) != on_disk else []
+    """The version that is on disk where it, or its flavour, is not the one that is loaded."""
+    if not _may_load(node, order):
+        return []
+    release = node.read("/proc/sys/kernel/osrelease") or ""
+    on_disk, flavour = read_module(node, release)
+    same = _loaded(node) == on_disk and loaded_flavour(node) in (flavour, None)
+    return [on_disk] if on_disk and not same else []
 
 
 def _load(node: Node, order: Order, run: Run) -> List[str]:

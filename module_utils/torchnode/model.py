@@ -57,7 +57,7 @@ class Driver:
 
     ``on_disk`` is the module that the next boot loads, ``loaded`` the one in the kernel,
     ``userspace`` the library's. ``flavour`` is 'open' or 'proprietary' of the module on disk
-    (else of the loaded one).
+    (else of the loaded one), ``loaded_flavour`` of the one in the kernel.
     """
 
     vendor: str
@@ -68,6 +68,7 @@ class Driver:
     device_nodes: Tuple[str, ...] = ()
     nvml: Optional[str] = None  # the driver's version as NVML or AMD SMI tells it, if it answers
     nvml_error: Optional[str] = None
+    loaded_flavour: Optional[str] = None
 
 
 @dataclass(frozen=True)

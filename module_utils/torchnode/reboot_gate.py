@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import List
+from typing import List, Tuple
 
 from .driver_choice import cuda_driver
 from .host_plan import driver_wish
@@ -30,19 +30,22 @@ def reason(facts: Facts, stack: Stack) -> str:
         return "%s is loaded and claims the GPUs" % " and ".join(blocking)
     driver = cuda_driver(facts)
     loaded = driver.loaded if driver else None
-    on_disk = _on_disk(facts)
+    on_disk, flavour = _on_disk(facts)
     if not on_disk:
         return _of_another_kernel(facts)
     if loaded is not None and loaded != on_disk:
         return "module %s is loaded, and %s is on disk" % (loaded, on_disk)
+    loaded_flavour = driver.loaded_flavour if driver else None
+    if loaded_flavour and flavour and loaded_flavour != flavour:
+        return "the %s module is loaded, and the %s one is on disk" % (loaded_flavour, flavour)
     return ""
 
 
-def _on_disk(facts: Facts) -> str:
-    """The module's version for the kernel that runs."""
+def _on_disk(facts: Facts) -> Tuple[str, str]:
+    """(version, flavour) of the module for the kernel that runs."""
     host = facts.host or HostSoftware()
     running = [kernel for kernel in host.kernels if kernel.release == facts.system.kernel]
-    return running[0].module if running else ""
+    return (running[0].module, running[0].flavour) if running else ("", "")
 
 
 def _of_another_kernel(facts: Facts) -> str:

@@ -112,3 +112,22 @@ def test_a_branch_beyond_the_newest_known_is_refused_with_one_that_works(
     nearest = refused.value.nearest.split()[-1]
     assert nearest == (loaded or "580").split(".")[0]
     assert branch(resolved(facts, driver_version=nearest)) == nearest
+
+
+@pytest.mark.parametrize("there", ["570.195.03", "590.48.01"])
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_a_driver_that_is_installed_and_not_loaded_keeps_its_branch(
+    there: str, on_disk: bool
+) -> None:
+    """A kernel without its module, or nouveau in its place: what is to be mended is not moved."""
+    module = there if on_disk else None
+    seen = driver(None, "open" if on_disk else None, on_disk=module, userspace=there)
+    facts = node(H200, os_id="ubuntu", os_version="24.04", drivers=(seen,))
+    assert branch(resolved(facts)) == there.partition(".")[0]
+    assert branch(resolved(facts, driver_version="580")) == "580"
+
+
+def test_what_is_installed_and_does_not_serve_the_gpu_does_not_stay() -> None:
+    seen = driver(None, None, userspace="535.261.03")
+    facts = node(B200, os_id="ubuntu", os_version="24.04", drivers=(seen,))
+    assert branch(resolved(facts)) == "580"

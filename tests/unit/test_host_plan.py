@@ -175,6 +175,10 @@ def test_a_loaded_module_of_the_version_on_disk_needs_no_boot() -> None:
             node(system=dataclasses.replace(machine().system, blocking_modules=("nouveau",))),
             "nouveau is loaded",
         ),
+        (
+            dataclasses.replace(node(), drivers=(driver(R580, loaded_flavour="proprietary"),)),
+            "the proprietary module is loaded, and the open one is on disk",
+        ),
     ],
 )
 def test_a_boot_is_needed_where_the_kernel_differs(facts: Facts, why: str) -> None:

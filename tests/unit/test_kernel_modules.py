@@ -395,6 +395,15 @@ def test_another_versions_module_is_replaced_and_its_services_come_back(with_gpu
     assert with_gpu.ran[-1] == "systemctl start nvidia-persistenced"
 
 
+def test_the_other_flavours_module_of_one_version_is_replaced(with_gpu: Machine) -> None:
+    with_gpu.loaded(VERSION)
+    banner = "NVRM version: NVIDIA UNIX %s  " + VERSION
+    with_gpu.node.write("/proc/driver/nvidia/version", banner % "Open Kernel Module for x86_64")
+    assert with_gpu.missing() == []
+    with_gpu.node.write("/proc/driver/nvidia/version", banner % "x86_64 Kernel Module")
+    assert with_gpu.missing() == [f"load module {VERSION}"]
+
+
 def test_a_module_in_use_stays_and_a_fresh_survey_says_so(with_gpu: Machine) -> None:
     with_gpu.loaded(PREVIOUS)
     with_gpu.in_use = True

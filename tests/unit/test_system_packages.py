@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -25,6 +26,7 @@ from ansible.module_utils.torchnode.system_packages import (
 from ansible.module_utils.torchnode.system_packages.base import Change, Order, Request
 from ansible.module_utils.torchnode.system_packages.dnf import Dnf
 from ansible.module_utils.torchnode.system_packages.failures import PackageError, Problem, explain
+from ansible.module_utils.torchnode.system_packages.pin_files import PinFiles
 from ansible.module_utils.torchnode.system_packages.runner import Runner, compiler_errors
 
 WISH = PackageWish("nvidia_driver", ("tool",), "580", ("tool", "lib", "gone"), ("rival-{other}",))
@@ -243,6 +245,38 @@ def test_a_failed_transaction_is_undone_with_its_files_and_holds(tmp_path: Path)
     assert caught.value.problem.observed == "a script failed"
     assert caught.value.problem.cause.endswith("as they were before.")
     assert manager.done[-2:] == ["put back", "run"]
+
+
+def test_packages_go_back_though_a_full_disk_keeps_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: PinFiles) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", PIN)
+
+    monkeypatch.setattr(PinFiles, "restore", full)
+    before = have(tool="570.1-1", lib="570.1-1")
+    manager = FakeManager(before, fails="a script failed")
+    with pytest.raises(PackageError) as caught:
+        transaction.apply(manager, Order(WISH, ((PIN, "pin\n"),)), str(tmp_path))
+    assert manager.packages == before
+    assert caught.value.problem.observed == "a script failed"
+    assert "as they were before." in caught.value.problem.cause
+    assert PIN + " could not be written back (No space left" in caught.value.problem.cause
+
+
+def test_a_file_that_cannot_be_written_fails_with_nothing_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: PinFiles) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", PIN)
+
+    monkeypatch.setattr(PinFiles, "write", full)
+    before = have(tool="570.1-1", lib="570.1-1")
+    manager = FakeManager(before)
+    with pytest.raises(PackageError, match="No space left on device"):
+        transaction.apply(manager, Order(WISH, ((PIN, "pin\n"),)), str(tmp_path))
+    assert manager.packages == before
+    assert "run" not in manager.done
 
 
 STAYS, NEWER = "580.82.07", "580.95.05"

@@ -21,7 +21,7 @@ from ..data.nvidia_parts import (
     lookup,
     lookup_name,
 )
-from ..host_survey import read_module
+from ..host_survey import loaded_flavour, read_module
 from ..model import Accelerator, Driver
 from ..node import Node
 from ..system import read_container
@@ -113,15 +113,15 @@ class Nvidia:
 
     def driver(self, node: Node, found: Sequence[Accelerator]) -> Optional[Driver]:
         """Module on disk, module loaded, library and device nodes, each read for itself."""
-        banner = node.read("/proc/driver/nvidia/version") or ""
         on_disk, flavour = _on_disk(node)
         driver = Driver(
             vendor=self.vendor,
             on_disk=on_disk,
             loaded=_loaded_version(node),
             userspace=_library_version(node),
-            flavour=flavour or _flavour("", banner),
+            flavour=flavour or loaded_flavour(node),
             device_nodes=_device_nodes(node),
+            loaded_flavour=loaded_flavour(node),
         )
         nothing = not (driver.on_disk or driver.loaded or driver.userspace or driver.device_nodes)
         return None if nothing and not found else driver
@@ -381,16 +381,14 @@ def _on_disk(node: Node) -> Tuple[Optional[str], Optional[str]]:
         version_of, flavour = read_module(node, node.read("/proc/sys/kernel/osrelease") or "")
         return version_of or None, flavour or None
     licence = node.run(["modinfo", "-F", "license", "nvidia"])
-    return version.out.strip(), _flavour(licence.out if licence.rc == 0 else "", "")
+    return version.out.strip(), _flavour(licence.out if licence.rc == 0 else "")
 
 
-def _flavour(licence: str, banner: str) -> Optional[str]:
+def _flavour(licence: str) -> Optional[str]:
     """Open modules are licensed 'Dual MIT/GPL', proprietary ones 'NVIDIA'."""
-    if "MIT" in licence or "Open Kernel Module" in banner:
+    if "MIT" in licence:
         return "open"
-    if "NVIDIA" in licence or "Kernel Module" in banner:
-        return "proprietary"
-    return None
+    return "proprietary" if "NVIDIA" in licence else None
 
 
 _LIBRARY_FOLDERS = (

@@ -36,7 +36,7 @@ def driver_outcomes(
         _modules(host, version),
         _initramfs(host),
         _flavour(stack, host),
-        _loaded(facts, version, rebooted),
+        _loaded(facts, host, version, rebooted),
         _rivals(facts),
         _device_nodes(facts),
         *(_fabric(stack.host, host, version) if fabric else []),
@@ -133,7 +133,7 @@ def _initramfs(host: HostSoftware) -> Outcome:
 
 def _flavour(stack: Stack, host: HostSoftware) -> Outcome:
     wanted = stack.driver.flavour if stack.driver else ""
-    found = sorted({kernel.flavour for kernel in host.kernels if kernel.module})
+    found = _flavours(host)
     return _judged(
         "flavour", found == [wanted], ", ".join(found) or "none", "%s kernel modules" % wanted,
         "The modules on disk are of another flavour than these GPUs need.",
@@ -141,7 +141,12 @@ def _flavour(stack: Stack, host: HostSoftware) -> Outcome:
     )  # fmt: skip
 
 
-def _loaded(facts: Facts, version: str, rebooted: bool) -> Outcome:
+def _flavours(host: HostSoftware) -> List[str]:
+    """The flavours of the modules on disk, of all kernels."""
+    return sorted({kernel.flavour for kernel in host.kernels if kernel.module})
+
+
+def _loaded(facts: Facts, host: HostSoftware, version: str, rebooted: bool) -> Outcome:
     expected = "packages, module loaded, library, and NVML where it answers, of one version"
     why = _hardware(facts)
     if why:
@@ -155,10 +160,13 @@ def _loaded(facts: Facts, version: str, rebooted: bool) -> Outcome:
     if driver and driver.nvml:  # read through the stack's Python, where there is one already
         seen["NVML"] = driver.nvml
     words = ", ".join("%s %s" % (name, value or "none") for name, value in seen.items())
+    flavour = driver.loaded_flavour if driver else None
+    other = bool(flavour) and flavour not in _flavours(host)
+    words += ", the %s module loaded" % flavour if other else ""
     # What is not loaded at all was tried to be: another boot would meet the same.
     silent = rebooted or not seen["loaded"]
     return _judged(
-        "loaded", set(seen.values()) == {version} and bool(version), words, expected,
+        "loaded", set(seen.values()) == {version} and bool(version) and not other, words, expected,
         "The module did not come up%s." % (" with the boot" if rebooted else "") if silent
         else "What runs is not what is installed: programs meet a driver/library mismatch.",
         "Run `modprobe nvidia` and read `dmesg | grep -i nvidia`: 'No such device' means that no "

@@ -323,6 +323,14 @@ def not_as_wished(problems: Sequence[str]) -> Problem:
     )  # fmt: skip
 
 
+def unwritable(error: OSError) -> Problem:
+    """A file that goes with a transaction cannot be written."""
+    return Problem(
+        "no_file", str(error), "A file that goes with the packages cannot be written.",
+        "Look at its folder: is the file system full, or mounted read-only? Run as root.",
+    )  # fmt: skip
+
+
 def no_versionlock() -> Problem:
     """dnf cannot hold packages here."""
     return Problem(

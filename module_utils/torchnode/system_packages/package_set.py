@@ -15,7 +15,7 @@ from . import transaction
 from .apt import Apt
 from .base import Done, Manager, Order
 from .dnf import Dnf
-from .failures import PackageError, Problem
+from .failures import PackageError, Problem, unwritable
 from .runner import Runner, environment
 from .turn import turn
 
@@ -73,7 +73,7 @@ def apply(node: Node, given: Mapping[str, Any], check: bool) -> Applied:
     except PackageError as error:
         return _failed(order, error.problem, check)
     except OSError as error:
-        return _failed(order, _no_file(error), check)
+        return _failed(order, unwritable(error), check)
     finally:
         progress.remove()
     said = "; ".join(part for part in (done.repaired, done.said) if part)
@@ -104,13 +104,6 @@ def _failed(order: Order, problem: Problem, check: bool) -> Applied:
         done = Done(True, "", "%s\n" % _expected(order), said % (names, problem.observed))
         return Applied(_outcome(order, Result.SKIPPED, done.said), done)
     return Applied(problem.outcome(identity(order), _expected(order)))
-
-
-def _no_file(error: OSError) -> Problem:
-    return Problem(
-        "no_file", str(error), "A file that goes with the packages cannot be written.",
-        "Look at its folder: is the file system full, or mounted read-only? Run as root.",
-    )  # fmt: skip
 
 
 def result(applied: Applied) -> Dict[str, Any]:

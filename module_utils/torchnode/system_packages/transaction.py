@@ -9,7 +9,14 @@ from ..package_model import Package
 from ..package_versions import fits, followed, problems, settled, to_hold, upstream
 from . import notes, selection
 from .base import Change, Done, Manager, Order, Request
-from .failures import DAMAGED, PackageError, no_version_to_follow, not_as_wished, would_move_others
+from .failures import (
+    DAMAGED,
+    PackageError,
+    no_version_to_follow,
+    not_as_wished,
+    unwritable,
+    would_move_others,
+)
 from .pin_files import PinFiles
 
 
@@ -119,8 +126,8 @@ def _do(
     installed: Dict[str, Package],
 ) -> None:
     held = [p for name, p in installed.items() if p.held and selection.mine(name, order.wish)]
-    files.write()
     try:
+        files.write()
         if changes:
             manager.release([package.name for package in held])
             _run(manager, request)
@@ -130,8 +137,30 @@ def _do(
         if order.hold:
             manager.hold(_loose(order, manager.installed()))
     except PackageError as error:
+        raise _undone(manager, order, changes, files, installed, held, error) from error
+    except OSError as error:
+        told = PackageError(unwritable(error))
+        raise _undone(manager, order, changes, files, installed, held, told) from error
+
+
+def _undone(
+    manager: Manager,
+    order: Order,
+    changes: Sequence[Change],
+    files: PinFiles,
+    installed: Dict[str, Package],
+    held: Sequence[Package],
+    error: PackageError,
+) -> PackageError:
+    """The packages go back whatever becomes of the files: on a full disk those cannot."""
+    try:
         files.restore()
-        raise error.also(_back(manager, order, changes, installed, held)) from error
+        unrestored = ""
+    except OSError as problem:
+        unrestored = " %s could not be written back (%s); the next run does it." % (
+            problem.filename or "A file that goes with them", problem.strerror,
+        )  # fmt: skip
+    return error.also(_back(manager, order, changes, installed, held) + unrestored)
 
 
 def _run(manager: Manager, request: Request) -> None:
