@@ -11,7 +11,7 @@ from typing import List, Sequence, Tuple
 
 from .data import cudnn_wheels
 from .data import nvidia_packages as tables
-from .data.compatibility import version_key
+from .data.compatibility import CUDNN, CudnnSupport, parse_architecture, version_key
 from .model import Facts, System
 from .nvidia_packages import DISTRIBUTION, NVIDIA, package_system, system_words
 from .package_model import HostSoftware, PackageWish, WheelWish
@@ -41,9 +41,13 @@ def choose(
         raise _same_files(majors)
     if source == "repository" or (source == "auto" and whose == NVIDIA and one):
         wish = cudnn_wish(facts.system, whose, majors[0], wished)
+        _check_serves(facts, wished, wished)
         return [wish], []
     packaged = one and whose == NVIDIA
-    return [], [_wheel(wished, major, facts.system.machine, packaged) for major in majors]
+    wheels = [_wheel(wished, major, facts.system.machine, packaged) for major in majors]
+    for wheel in wheels:
+        _check_serves(facts, wished, wheel.version)
+    return [], wheels
 
 
 def cuda_majors(facts: Facts, policy: Policy) -> List[int]:
@@ -96,6 +100,31 @@ def _check_made_for(version: str, cuda_major: int) -> None:
             "Ask for such a version, or for '9', or for a toolkit of another CUDA major.",
             "cuDNN " + (first or last),
         )  # fmt: skip
+
+
+def _check_serves(facts: Facts, wished: str, version: str) -> None:
+    """Raises Conflict for a release without code for a GPU; a branch alone is its newest release.
+
+    A release between two rows counts as the later one: older parts are what a release drops.
+    """
+    release = version_key(".".join(version.split(".")[:3])) if "." in version else (99,)
+    rows = [row for row in CUDNN if version_key(row.version) >= release] or [CUDNN[-1]]
+    serving = [row.version for row in CUDNN if not _unserved(facts, row)]
+    left = _unserved(facts, rows[0])
+    if left:
+        nearest = serving[-1] if serving else ""
+        raise Conflict(
+            "torchnode_cudnn", "'%s', and a GPU of %s" % (wished, " and ".join(left)),
+            "a release with code for it%s" % (": %s or earlier" % nearest if nearest else ""),
+            "Ask for such a release.", "cuDNN " + (nearest or "of an earlier major"),
+        )  # fmt: skip
+
+
+def _unserved(facts: Facts, row: CudnnSupport) -> List[str]:
+    """The architectures of the node's GPUs that a release has no code for."""
+    least = parse_architecture(row.minimum_architecture)[1:3]
+    own = {gpu.architecture for gpu in facts.accelerators if gpu.backend == "cuda"}
+    return sorted(name for name in own if name and parse_architecture(name)[1:3] < least)
 
 
 def _wheel(wished: str, cuda: int, machine: str, packaged: bool) -> WheelWish:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, Optional
 
 import pytest
-from helpers import H200, LOCKS, driver, machine, policy
+from helpers import H200, LOCKS, V100, driver, machine, policy
 
 from ansible.module_utils.torchnode.host_plan import host_steps
 from ansible.module_utils.torchnode.model import Facts, SoftwareItem, Stack
@@ -122,3 +122,21 @@ def test_a_release_that_was_not_made_for_that_cuda_is_refused(
 )
 def test_those_that_were_made_are_not(version: str, toolkit: str) -> None:
     assert packages(plan(cudnn=version, cudnn_source="repository", cuda_toolkits=(toolkit,)))
+
+
+@pytest.mark.parametrize("source", ["wheel", "repository"])
+@pytest.mark.parametrize(("version", "refused"), [("9", True), ("9.17", True), ("9.10.2", False)])
+def test_a_release_without_code_for_the_gpu_is_refused(
+    source: str, version: str, refused: bool
+) -> None:
+    """Volta has none since cuDNN left it; the check of a compiled program only asks versions."""
+    volta = machine(V100)
+    wishes = {"cuda_toolkits": ["12.8"], "cudnn": version, "cudnn_source": source}
+    if not refused:
+        assert plan(volta, **wishes)
+        return
+    with pytest.raises(Conflict) as caught:
+        plan(volta, **wishes)
+    assert caught.value.found == "'%s', and a GPU of sm_70" % version
+    assert caught.value.expected == "a release with code for it: 9.10.2 or earlier"
+    assert plan(machine(H200), **wishes)
