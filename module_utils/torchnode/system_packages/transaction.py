@@ -157,7 +157,7 @@ def _undone(
         files.restore()
         unrestored = ""
     except OSError as problem:
-        unrestored = " %s could not be written back (%s); the next run does it." % (
+        unrestored = " %s could not be written back (%s); the next run writes it anew." % (
             problem.filename or "A file that goes with them", problem.strerror,
         )  # fmt: skip
     return error.also(_back(manager, order, changes, installed, held) + unrestored)
